@@ -1,0 +1,134 @@
+"""Settings: frozen values with their defaults. Files and environment variables are read here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from .errors import ConfigError
+
+
+def home_folder() -> Path:
+    """Where model files and caches live: STREAMGUARD_HOME, else the user's cache folder."""
+    named = os.environ.get("STREAMGUARD_HOME")
+    if named:
+        return Path(named).expanduser()
+    cache = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(cache) if cache else Path.home() / ".cache") / "streamguard"
+
+
+def _need(ok: bool, key: str, problem: str) -> None:
+    if not ok:
+        raise ConfigError(key, problem)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceConfig:
+    """How a source is opened, watched and opened again."""
+
+    open_timeout_s: float = 10.0
+    """FFmpeg's own limit for connecting and finding out what is sent."""
+    read_timeout_s: float = 8.0
+    """FFmpeg's own limit for silence once it is open. Then it is opened again."""
+    watchdog_grace_s: float = 5.0
+    """A decoder thread that outlives FFmpeg's limits by this is abandoned, and a new one is started."""
+    abandoned_per_stream: int = 2
+    """Hanging threads that one stream may leave behind before it is given up (a process may leave 16)."""
+    first_retry_s: float = 0.5
+    longest_retry_s: float = 30.0
+    healthy_after_s: float = 60.0
+    """After this long without a failure the next retry waits `first_retry_s` again."""
+    queue_frames: int = 4
+    """Decoded frames that may wait for the pipeline; live sources drop the oldest, files wait."""
+    rtsp_transport: Literal["tcp", "udp"] = "tcp"
+    tls_verify: bool = True
+    tls_ca_file: str | None = None
+    """CA certificates to trust, PEM; None: the system's."""
+    audio: bool = False
+    """Also yield 16 kHz mono AudioChunks."""
+    decoder_threads: int = 1
+    """Slice threads of one decoder. Frame threads are never used on live sources: each costs a frame of delay."""
+
+    def __post_init__(self) -> None:
+        for key in ("open_timeout_s", "read_timeout_s", "watchdog_grace_s", "first_retry_s", "longest_retry_s"):
+            _need(getattr(self, key) > 0, f"sources.{key}", "must be more than 0 seconds")
+        _need(self.longest_retry_s >= self.first_retry_s, "sources.longest_retry_s", "must be at least first_retry_s")
+        _need(self.queue_frames >= 1, "sources.queue_frames", "must be at least 1")
+        _need(self.abandoned_per_stream >= 1, "sources.abandoned_per_stream", "must be at least 1")
+        _need(self.rtsp_transport in ("tcp", "udp"), "sources.rtsp_transport", "must be tcp or udp")
+        _need(1 <= self.decoder_threads <= 64, "sources.decoder_threads", "must be 1 to 64")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacesConfig:
+    """How faces are looked for and followed. All times are media time."""
+
+    detect_every_s: float = 0.2
+    """The whole picture is searched this often; faces already known are measured on every grid point."""
+    tile_px: int = 480
+    """Pictures larger than this are also searched in tiles of about this size, some at each look, for small faces."""
+    tile_round_s: float = 0.8
+    """Every tile has been looked at within this time."""
+    min_face_px: float = 32.0
+    """Smaller faces are not followed at all."""
+    min_detection_score: float = 0.5
+    min_presence: float = 0.5
+    """What the mesh network must say for a face to be born and to stay alive."""
+    looks_to_confirm: int = 2
+    """A face must be seen in this many frames before it appears."""
+    coast_s: float = 0.5
+    """A face hidden for no longer than this, and back at the same place with the same look, is the same generation."""
+    remember_s: float = 2.0
+    """A face that comes back within this time keeps its id, in a new generation; later it is a new face."""
+    most_faces: int = 64
+    """More faces than this are not followed; the largest are kept."""
+
+    def __post_init__(self) -> None:
+        _need(self.detect_every_s > 0, "faces.detect_every_s", "must be more than 0 seconds")
+        _need(self.tile_px >= 128, "faces.tile_px", "must be at least 128")
+        _need(0 < self.coast_s <= self.remember_s, "faces.coast_s", "must be more than 0 and at most remember_s")
+        _need(1 <= self.most_faces <= 1024, "faces.most_faces", "must be 1 to 1024")
+        _need(0 < self.min_presence < 1, "faces.min_presence", "must be between 0 and 1")
+
+
+CropRecipe = Literal["square", "similarity"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipConfig:
+    """What a network wants to see. A bundle fixes all of it."""
+
+    grid_s: float = 0.08
+    """Media time between two crops. GML: 0.08, AltFreezing: 0.04."""
+    length: int = 8
+    """T: crops in a window."""
+    memory: int = 0
+    """R: steps that a recurrent network remembers; the ring keeps R + T patches."""
+    hop_s: float = 0.64
+    """Media time between two windows of one face."""
+    recipe: CropRecipe = "square"
+    size_px: int = 224
+
+    def __post_init__(self) -> None:
+        _need(self.grid_s >= 0.005, "clip.grid_s", "must be at least 5 ms")
+        _need(1 <= self.length <= 512, "clip.length", "must be 1 to 512")
+        _need(0 <= self.memory <= 512, "clip.memory", "must be 0 to 512")
+        _need(self.hop_s > 0, "clip.hop_s", "must be more than 0 seconds")
+        _need(self.recipe in ("square", "similarity"), "clip.recipe", "must be square or similarity")
+        _need(16 <= self.size_px <= 1024, "clip.size_px", "must be 16 to 1024")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfig:
+    """One stream's pipeline."""
+
+    faces: FacesConfig = field(default_factory=FacesConfig)
+    clip: ClipConfig = field(default_factory=ClipConfig)
+    long_gap_s: float = 1.0
+    """A jump of media time by more than this starts new windows for all faces."""
+    stalled_after_s: float = 2.0
+    """Wall-clock silence after which the stream is STALLED and `Blinded` is raised."""
+    most_work: int = 64
+    """Windows that may wait to be taken; the oldest is dropped and counted."""

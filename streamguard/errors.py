@@ -1,0 +1,173 @@
+"""Every error that StreamGuard raises, under one root. Foreign errors are wrapped once, where they enter.
+
+    StreamGuardError
+    |- ConfigError                a setting is wrong: names the key
+    |- MissingPackageError        an optional package is not installed: names the pip line
+    |- AssetError                 a model file could not be had: names the file and what to do offline
+    |  `- AssetHashError          it was had, and it is not the file we trust
+    |- PictureError               pixels of an impossible shape, size or type
+    |- SourceError                a source cannot give frames: names the (redacted) url
+    |  |- SourceUnreachable       nobody answers at that host and port
+    |  |- SourceTimeout           somebody answered, then nothing came
+    |  |- SourceNotFound          the file, path or stream does not exist there
+    |  |- SourceAuthFailed        user or password refused
+    |  |- SourceTLSFailed         the encrypted connection could not be trusted or made
+    |  |- CodecUnsupported        no decoder for what it sends
+    |  |- NoVideo                 there is sound or data, but no picture
+    |  |- CorruptMedia            it cannot be decoded
+    |  `- SourceAbandoned         too many decoder threads hang: no more are started
+    `- ClosedError                used after close()
+"""
+
+from __future__ import annotations
+
+
+class StreamGuardError(Exception):
+    """Root of all errors of this package. `code` is stable and appears in events; the text is for people."""
+
+    code = "INTERNAL"
+
+
+class ConfigError(StreamGuardError):
+    """A setting is out of its range or does not exist."""
+
+    code = "CONFIG"
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(key, problem)
+        self.key = key
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.problem}"
+
+
+class MissingPackageError(StreamGuardError):
+    """An optional package is needed for what was asked."""
+
+    code = "MISSING_PACKAGE"
+
+    def __init__(self, package: str, extra: str, needed_for: str) -> None:
+        super().__init__(package, extra, needed_for)
+        self.package = package
+        self.extra = extra
+        self.needed_for = needed_for
+
+    def __str__(self) -> str:
+        return f"{self.needed_for} needs {self.package}: pip install 'streamguard[{self.extra}]'"
+
+
+class AssetError(StreamGuardError):
+    """A model file is missing and could not be fetched."""
+
+    code = "ASSET"
+
+    def __init__(self, name: str, problem: str, remedy: str) -> None:
+        super().__init__(name, problem, remedy)
+        self.name = name
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.problem}. {self.remedy}"
+
+
+class AssetHashError(AssetError):
+    """A file's sha256 is not the one pinned in this package."""
+
+    code = "ASSET_HASH"
+
+
+class PictureError(StreamGuardError):
+    """An array cannot be a picture. Says what was given and what is accepted."""
+
+    code = "PICTURE"
+
+
+class SourceError(StreamGuardError):
+    """A source cannot give frames. `url` is already redacted; `detail` is the decoder's own word."""
+
+    code = "SOURCE"
+    what = "cannot be read"
+    remedy = "Try it with: ffprobe URL"
+    permanent = False
+    """True if trying again cannot help (a file that does not exist, a codec we lack)."""
+
+    def __init__(self, url: str, detail: str = "") -> None:
+        super().__init__(url, detail)
+        self.url = url
+        self.detail = detail
+
+    def __str__(self) -> str:
+        detail = f" ({self.detail})" if self.detail else ""
+        return f"{self.url} {self.what}{detail}. {self.remedy}"
+
+
+class SourceUnreachable(SourceError):
+    code = "UNREACHABLE"
+    what = "does not answer"
+    remedy = "Check host, port and firewall"
+
+
+class SourceTimeout(SourceError):
+    code = "TIMEOUT"
+    what = "accepted the connection and then sent nothing in time"
+    remedy = "Check that the camera is streaming; raise sources.open_timeout_s if it is only slow"
+
+
+class SourceNotFound(SourceError):
+    code = "NOT_FOUND"
+    what = "does not exist"
+    remedy = "Check the path"
+
+
+class SourceAuthFailed(SourceError):
+    code = "AUTH_FAILED"
+    what = "refused the user name or password"
+    remedy = "Give them in the URL (scheme://user:password@host); they are never logged"
+
+
+class SourceTLSFailed(SourceError):
+    code = "TLS_FAILED"
+    what = "could not be trusted or reached over TLS"
+    remedy = "Name the camera's CA file in sources.tls_ca_file, or set sources.tls_verify to false to accept any"
+
+
+class CodecUnsupported(SourceError):
+    code = "CODEC_UNSUPPORTED"
+    what = "sends a codec or protocol that this build of FFmpeg cannot read"
+    remedy = "Run: streamguard doctor"
+    permanent = True
+
+
+class NoVideo(SourceError):
+    code = "NO_VIDEO"
+    what = "has no video stream"
+    remedy = "StreamGuard looks at faces: give it a source with a picture"
+    permanent = True
+
+
+class CorruptMedia(SourceError):
+    code = "CORRUPT"
+    what = "cannot be decoded"
+    remedy = "Try it with: ffprobe URL"
+
+
+class SourceAbandoned(SourceError):
+    code = "ABANDONED"
+    what = "hangs inside the decoder again and again; no further decoder thread is started"
+    remedy = "Remove the stream, or restart the process"
+    permanent = True
+
+
+class ClosedError(StreamGuardError):
+    """Something was used after its close()."""
+
+    code = "CLOSED"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return f"{self.what} is closed"
