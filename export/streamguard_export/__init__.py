@@ -1,0 +1,1 @@
+"""From a trained network to an engine. Its own package, so that a server that only runs engines never imports it."""
