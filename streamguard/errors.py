@@ -1,22 +1,25 @@
 """Every error that StreamGuard raises, under one root. Foreign errors are wrapped once, where they enter.
 
-    StreamGuardError
-    |- ConfigError                a setting is wrong: names the key
-    |- MissingPackageError        an optional package is not installed: names the pip line
-    |- AssetError                 a model file could not be had: names the file and what to do offline
-    |  `- AssetHashError          it was had, and it is not the file we trust
-    |- PictureError               pixels of an impossible shape, size or type
-    |- SourceError                a source cannot give frames: names the (redacted) url
-    |  |- SourceUnreachable       nobody answers at that host and port
-    |  |- SourceTimeout           somebody answered, then nothing came
-    |  |- SourceNotFound          the file, path or stream does not exist there
-    |  |- SourceAuthFailed        user or password refused
-    |  |- SourceTLSFailed         the encrypted connection could not be trusted or made
-    |  |- CodecUnsupported        no decoder for what it sends
-    |  |- NoVideo                 there is sound or data, but no picture
-    |  |- CorruptMedia            it cannot be decoded
-    |  `- SourceAbandoned         too many decoder threads hang: no more are started
-    `- ClosedError                used after close()
+StreamGuardError
+|- ConfigError                a setting is wrong: names the key
+|- MissingPackageError        an optional package is not installed: names the pip line
+|- AssetError                 a model file could not be had: names the file and what to do offline
+|  `- AssetHashError          it was had, and it is not the file we trust
+|- PictureError               pixels of an impossible shape, size or type
+|- SourceError                a source cannot give frames: names the (redacted) url
+|  |- SourceUnreachable       nobody answers at that host and port
+|  |- SourceTimeout           somebody answered, then nothing came
+|  |- SourceNotFound          the file, path or stream does not exist there
+|  |- SourceAuthFailed        user or password refused
+|  |- SourceTLSFailed         the encrypted connection could not be trusted or made
+|  |- CodecUnsupported        no decoder for what it sends
+|  |- NoVideo                 there is sound or data, but no picture
+|  |- CorruptMedia            it cannot be decoded
+|  `- SourceAbandoned         too many decoder threads hang: no more are started
+|- EventFormatError           an event cannot be written, or what was read is none: names the field
+|- SinkError                  events or pictures cannot be written: names the target
+|  `- SinkFullError           no space is left there
+`- ClosedError                used after close()
 """
 
 from __future__ import annotations
@@ -158,6 +161,41 @@ class SourceAbandoned(SourceError):
     what = "hangs inside the decoder again and again; no further decoder thread is started"
     remedy = "Remove the stream, or restart the process"
     permanent = True
+
+
+class EventFormatError(StreamGuardError):
+    """An event cannot be written as protobuf or JSON, or what was read is no event of this version."""
+
+    code = "EVENT_FORMAT"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(field, problem)
+        self.field = field
+        """Dotted path of the field, such as `kind.score.quality.size_px`; empty if it is the whole message."""
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"event field {self.field}: {self.problem}" if self.field else f"event: {self.problem}"
+
+
+class SinkError(StreamGuardError):
+    """Events or pictures could not be written where they should go."""
+
+    code = "SINK"
+
+    def __init__(self, target: str, problem: str) -> None:
+        super().__init__(target, problem)
+        self.target = target
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.target}: {self.problem}"
+
+
+class SinkFullError(SinkError):
+    """No space is left. What was written before is whole."""
+
+    code = "SINK_FULL"
 
 
 class ClosedError(StreamGuardError):
