@@ -83,7 +83,8 @@ class Picture:
     def region(self, x0: int, y0: int, x1: int, y1: int) -> Picture:
         """A copy of the pixels in [x0, x1) x [y0, y1), which must lie inside and start on even pixels."""
         assert x0 % 2 == 0 and y0 % 2 == 0, "chroma is stored for every second pixel"
-        assert 0 <= x0 < x1 <= self.width and 0 <= y0 < y1 <= self.height
+        assert 0 <= x0 < x1 <= self.width
+        assert 0 <= y0 < y1 <= self.height
         cx1, cy1 = (x1 + 1) // 2, (y1 + 1) // 2
         return Picture(
             y=self.y[y0:y1, x0:x1].copy(),

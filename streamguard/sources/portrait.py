@@ -1,0 +1,282 @@
+"""Moving portraits made by code from one public-domain photograph: a source without a camera, for demos and tests.
+
+The photograph is scikit-image's astronaut (NASA). Heads move, blink, talk and change their light; a second and further
+people come from mirroring, reshaping and recolouring. All of it is a function of media time, so it repeats exactly.
+An animated still is synthetic itself: it exercises the machinery, it proves nothing about detection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import pi, sin
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from ..errors import AssetError
+from ..values import Box
+
+# Where things are in the photograph, in its own pixels.
+_CUT = (105, 0, 345, 250)
+_FACE = Box(183.0, 66.0, 265.0, 178.0)
+_EYES = ((203.0, 101.0), (247.0, 103.0))
+_MOUTH = (225.0, 143.0)
+FACE_SCALE = _FACE.scale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody made from the photograph. Equal values are the same person."""
+
+    name: str
+    mirrored: bool = False
+    width: float = 1.0
+    """Stretches the head sideways."""
+    gains: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """Multiplies red, green and blue: another skin, hair and light."""
+    phase: float = 0.0
+    """Shifts the rhythm of movement."""
+
+
+PEOPLE = (
+    Person(name="ada"),
+    Person(name="ben", mirrored=True, width=1.14, gains=(0.62, 0.50, 0.44), phase=1.7),
+    Person(name="cem", mirrored=True, width=0.9, gains=(0.95, 0.78, 0.60), phase=3.1),
+    Person(name="dia", width=1.1, gains=(0.80, 0.72, 0.78), phase=4.6),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a person's face is at one moment."""
+
+    centre_px: tuple[float, float]
+    face_px: float
+    """Side of the square with the face's area."""
+
+
+Path2D = Callable[[float], Place | None]
+"""Media time to place; None while the person is away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """A person and their way through the scene."""
+
+    person: Person
+    path: Path2D
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cover:
+    """Something plain held before the camera at `box_px(t)`; None while it is away."""
+
+    box_px: Callable[[float], Box | None]
+    colour: tuple[int, int, int] = (90, 96, 104)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A room with people in it. Later actors stand in front of earlier ones, covers before all."""
+
+    photograph: Path
+    """The portrait's file: `assets.asset_path("portrait")`."""
+    width: int
+    height: int
+    actors: Sequence[Actor]
+    covers: Sequence[Cover] = ()
+    background: int = 0
+    """Another number, another room."""
+    light: float = 0.05
+    """How much the light breathes."""
+    noise: float = 1.5
+    """Sensor noise, standard deviation in levels."""
+
+    def truth(self, pts_s: float) -> dict[str, Box]:
+        """Each present person's face box at a time: what a tracker should find."""
+        boxes: dict[str, Box] = {}
+        for actor in self.actors:
+            place = actor.path(pts_s)
+            if place is not None:
+                boxes[actor.person.name] = _face_box(actor.person, place, pts_s)
+        return boxes
+
+    def render(self, pts_s: float) -> np.ndarray:
+        """(H, W, 3) uint8 RGB."""
+        canvas = room(self.width, self.height, self.background).copy()
+        for actor in self.actors:
+            place = actor.path(pts_s)
+            if place is not None:
+                _paste(canvas, *_head(self.photograph, actor.person, place, pts_s))
+        for cover in self.covers:
+            box = cover.box_px(pts_s)
+            if box is not None:
+                canvas[max(0, int(box.y0)) : int(box.y1), max(0, int(box.x0)) : int(box.x1)] = cover.colour
+        gain = 1.0 + self.light * sin(2 * pi * 0.11 * pts_s)
+        seed = np.random.default_rng(round(pts_s * 1e6) % 2**32)
+        grain = seed.standard_normal((64, 64), np.float32) * self.noise
+        rows, columns = -(-self.height // 64), -(-self.width // 64)
+        lit = canvas * np.float32(gain) + np.tile(grain, (rows, columns))[: self.height, : self.width, None]
+        return np.clip(lit, 0, 255).astype(np.uint8)
+
+
+def still(x: float, y: float, face_px: float) -> Path2D:
+    """A person who stays at one place (and moves their head as people do)."""
+    place = Place(centre_px=(x, y), face_px=face_px)
+    return lambda pts_s: place
+
+
+def walk(points: Sequence[tuple[float, float, float, float]]) -> Path2D:
+    """Straight lines between (time, x, y, face_px); away before the first and after the last."""
+    times = np.array([point[0] for point in points])
+
+    def path(pts_s: float) -> Place | None:
+        if not times[0] <= pts_s <= times[-1]:
+            return None
+        x, y, face_px = (float(np.interp(pts_s, times, [point[i] for point in points])) for i in (1, 2, 3))
+        return Place(centre_px=(x, y), face_px=face_px)
+
+    return path
+
+
+def gallery(photograph: Path, *, width: int, height: int, rows: int, columns: int, face_px: float) -> Scene:
+    """A video call's gallery view: rows x columns of people, each in their own tile."""
+    actors = []
+    for i in range(rows * columns):
+        row, column = divmod(i, columns)
+        base = PEOPLE[i % len(PEOPLE)]
+        person = Person(
+            name=f"{base.name}{i}", mirrored=base.mirrored, width=base.width, gains=base.gains, phase=base.phase + i
+        )
+        x, y = (column + 0.5) * width / columns, (row + 0.55) * height / rows
+        actors.append(Actor(person=person, path=still(x, y, face_px)))
+    return Scene(photograph=photograph, width=width, height=height, actors=actors)
+
+
+@lru_cache(maxsize=4)
+def _load(photograph: Path) -> np.ndarray:
+    try:
+        return np.asarray(Image.open(photograph).convert("RGB"))
+    except OSError as error:
+        raise AssetError(
+            str(photograph), f"not a readable picture ({error})", "Run: streamguard models pull"
+        ) from error
+
+
+@lru_cache(maxsize=16)
+def room(width: int, height: int, number: int) -> np.ndarray:
+    """A wall, a window, a shelf: (H, W, 3) uint8, nothing in it that looks like a face."""
+    rng = np.random.default_rng(number)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    wall = rng.uniform(110, 190, 3).astype(np.float32)
+    picture = wall * (0.75 + 0.35 * (1 - y / height) + 0.1 * x / width)[..., None]
+    for _ in range(6):
+        left, top = rng.uniform(0, width * 0.9), rng.uniform(0, height * 0.8)
+        wide, high = rng.uniform(0.05, 0.25) * width, rng.uniform(0.05, 0.3) * height
+        inside = (x > left) & (x < left + wide) & (y > top) & (y < top + high)
+        picture[inside] = rng.uniform(40, 220, 3)
+    image = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(2))
+    return np.asarray(image)
+
+
+def _sway(person: Person, pts_s: float) -> tuple[float, float, float]:
+    """Head movement: x and y in face scales, roll in degrees."""
+    t = pts_s + person.phase * 5
+    return 0.05 * sin(2 * pi * 0.31 * t), 0.03 * sin(2 * pi * 0.23 * t + 1), 5.0 * sin(2 * pi * 0.17 * t + 2)
+
+
+def _face_box(person: Person, place: Place, pts_s: float) -> Box:
+    dx, dy, _ = _sway(person, pts_s)
+    scale = place.face_px / FACE_SCALE
+    half_width, half_height = _FACE.width / 2 * scale * person.width, _FACE.height / 2 * scale
+    x, y = place.centre_px[0] + dx * place.face_px, place.centre_px[1] + dy * place.face_px
+    return Box(x - half_width, y - half_height, x + half_width, y + half_height)
+
+
+def _head(photograph: Path, person: Person, place: Place, pts_s: float) -> tuple[np.ndarray, np.ndarray, int, int]:
+    """A person's head at a moment: RGB, opacity, and where its corner lies in the scene."""
+    dx, dy, roll = _sway(person, pts_s)
+    scale = place.face_px / FACE_SCALE
+    image = _expression(_cut_out(photograph, person), person, pts_s)
+    centre_x, centre_y = _FACE.centre[0] - _CUT[0], _FACE.centre[1] - _CUT[1]
+    if person.mirrored:
+        centre_x = image.width - centre_x
+    x, y = place.centre_px[0] + dx * place.face_px, place.centre_px[1] + dy * place.face_px
+    wide, high = scale * person.width, scale
+    left, top = int(x - 1.25 * centre_x * wide), int(y - 1.25 * centre_y * high)
+    size = (int(2.5 * centre_x * wide) + 2, int(2.5 * centre_y * high) + 2)
+    turn, side = np.cos(np.radians(roll)), np.sin(np.radians(roll))
+    # Output pixel to cut-out pixel: move the face's centre to zero, unroll, unscale, move back.
+    ox, oy = x - left, y - top
+    affine = (
+        turn / wide, side / wide, centre_x - (turn * ox + side * oy) / wide,
+        -side / high, turn / high, centre_y - (-side * ox + turn * oy) / high,
+    )  # fmt: skip
+    if scale < 1:
+        small = image.resize(
+            (max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.BILINEAR
+        )
+        sx, sy = small.width / image.width, small.height / image.height
+        image = small
+        affine = tuple(v * sx for v in affine[:3]) + tuple(v * sy for v in affine[3:])
+    moved = np.asarray(image.transform(size, Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC))
+    return moved[..., :3], moved[..., 3], left, top
+
+
+@lru_cache(maxsize=64)
+def _cut_out(photograph: Path, person: Person) -> Image.Image:
+    """A person's head with soft edges, RGBA, recoloured and perhaps mirrored."""
+    x0, y0, x1, y1 = _CUT
+    rgb = _load(photograph)[y0:y1, x0:x1].astype(np.float32) * np.array(person.gains, np.float32)
+    y, x = np.mgrid[y0:y1, x0:x1].astype(np.float32)
+    distance = np.hypot((x - 226) / 92, (y - 108) / 104)
+    opacity = np.clip((1.06 - distance) / 0.1, 0, 1) * 255
+    rgba = np.dstack([np.clip(rgb, 0, 255), opacity]).astype(np.uint8)
+    return Image.fromarray(np.ascontiguousarray(rgba[:, ::-1] if person.mirrored else rgba))
+
+
+def _expression(head: Image.Image, person: Person, pts_s: float) -> Image.Image:
+    """The head with its eyes shut now and then, and its mouth moving."""
+    t = pts_s + person.phase
+    blink = max(0.0, 1.0 - abs((t % 3.1) - 0.12) / 0.12)
+    talk = 0.5 + 0.5 * sin(2 * pi * 1.9 * t) * sin(2 * pi * 0.4 * t)
+    out = head.copy()
+    for x, y in _EYES:
+        if blink > 0.05:
+            _squeeze(out, _at(head, person, x, y), (17, 5), 1.0 - 0.85 * blink)
+    _squeeze(out, _at(head, person, *_MOUTH), (28, 14), 0.85 + 0.3 * talk)
+    return out
+
+
+def _at(head: Image.Image, person: Person, x: float, y: float) -> tuple[int, int]:
+    left = x - _CUT[0]
+    return int(head.width - left if person.mirrored else left), int(y - _CUT[1])
+
+
+def _squeeze(head: Image.Image, centre: tuple[int, int], half: tuple[int, int], factor: float) -> None:
+    """Scale a feature's height about its centre, in place, blended softly into its surroundings."""
+    (x, y), (half_width, half_height) = centre, half
+    box = (x - half_width, y - 2 * half_height, x + half_width, y + 2 * half_height)
+    part = np.asarray(head.crop(box))
+    middle = (part.shape[0] - 1) / 2
+    source_rows = np.clip(middle + (np.arange(part.shape[0]) - middle) / factor, 0, part.shape[0] - 1)
+    squeezed = Image.fromarray(part[np.rint(source_rows).astype(np.intp)])
+    rows, columns = np.mgrid[-1 : 1 : part.shape[0] * 1j, -1 : 1 : part.shape[1] * 1j]
+    mask = np.clip((1.0 - np.hypot(rows, columns)) / 0.35, 0, 1) * 255
+    head.paste(squeezed, box[:2], Image.fromarray(mask.astype(np.uint8)))
+
+
+def _paste(canvas: np.ndarray, rgb: np.ndarray, opacity: np.ndarray, left: int, top: int) -> None:
+    """Lay a picture with opacity on the canvas, in place, clipped to it."""
+    height, width = canvas.shape[:2]
+    x0, y0 = max(0, left), max(0, top)
+    x1, y1 = min(width, left + rgb.shape[1]), min(height, top + rgb.shape[0])
+    if x0 >= x1 or y0 >= y1:
+        return
+    part = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
+    alpha = opacity[part][..., None].astype(np.float32) / 255
+    under = canvas[y0:y1, x0:x1].astype(np.float32)
+    canvas[y0:y1, x0:x1] = (under + (rgb[part] - under) * alpha).astype(np.uint8)
