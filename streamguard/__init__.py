@@ -1,3 +1,160 @@
-"""StreamGuard: tells, face by face and within a second or two, whether a face in live video is being faked."""
+"""Tells, face by face and while the call is still on, whether a face in live video is being faked.
+
+The map, in the order in which data flows and in which modules may import each other (right may import left):
+
+    values events errors clock queues picture     the nouns; import nothing of ours but each other
+      < config assets                             settings; where model files come from
+      < sources faces ring crop                   the stages: they never import each other
+      < session                                   one stream's core, fed by hand; the only place where stages meet
+      < run                                       drivers with threads around it
+      < cli                                       the program `streamguard`
+
+`wire` turns events into protobuf and JSON, `sinks` write them somewhere, `testing` holds fakes for your own tests.
+docs/architecture.md says why it is so. The names below are the public ones; everything else may change.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .config import ClipConfig, FacesConfig, SessionConfig, SourceConfig
+from .errors import (
+    AssetError,
+    AssetHashError,
+    ClosedError,
+    CodecUnsupported,
+    ConfigError,
+    CorruptMedia,
+    EventFormatError,
+    MissingPackageError,
+    NoVideo,
+    PictureError,
+    SinkError,
+    SinkFullError,
+    SourceAbandoned,
+    SourceAuthFailed,
+    SourceError,
+    SourceNotFound,
+    SourceTimeout,
+    SourceTLSFailed,
+    SourceUnreachable,
+    StreamGuardError,
+)
+from .events import (
+    Blinded,
+    CannotJudge,
+    EndOfStream,
+    Event,
+    EventsLost,
+    FaceAppeared,
+    FaceLost,
+    MediaGap,
+    Overload,
+    Score,
+    StageTimes,
+    StreamDown,
+    StreamUp,
+    VerdictChanged,
+)
+from .picture import Picture
+from .values import (
+    AudioChunk,
+    Box,
+    Detection,
+    Face,
+    FaceState,
+    Frame,
+    GapCause,
+    LostCause,
+    Mesh,
+    Patch,
+    Quality,
+    Reason,
+    StreamState,
+    Window,
+)
+
+if TYPE_CHECKING:
+    from .wire import event_from_json, event_from_proto, event_to_json, event_to_proto
 
 __version__ = "0.1.0"
+
+# Names whose modules are heavy: imported when first asked for, so that `import streamguard` stays light.
+# A name added here goes into the block above and into __all__ too.
+_LATER = {
+    "event_from_json": "wire",
+    "event_from_proto": "wire",
+    "event_to_json": "wire",
+    "event_to_proto": "wire",
+}
+
+__all__ = [
+    "AssetError",
+    "AssetHashError",
+    "AudioChunk",
+    "Blinded",
+    "Box",
+    "CannotJudge",
+    "ClipConfig",
+    "ClosedError",
+    "CodecUnsupported",
+    "ConfigError",
+    "CorruptMedia",
+    "Detection",
+    "EndOfStream",
+    "Event",
+    "EventFormatError",
+    "EventsLost",
+    "Face",
+    "FaceAppeared",
+    "FaceLost",
+    "FaceState",
+    "FacesConfig",
+    "Frame",
+    "GapCause",
+    "LostCause",
+    "MediaGap",
+    "Mesh",
+    "MissingPackageError",
+    "NoVideo",
+    "Overload",
+    "Patch",
+    "Picture",
+    "PictureError",
+    "Quality",
+    "Reason",
+    "Score",
+    "SessionConfig",
+    "SinkError",
+    "SinkFullError",
+    "SourceAbandoned",
+    "SourceAuthFailed",
+    "SourceConfig",
+    "SourceError",
+    "SourceNotFound",
+    "SourceTLSFailed",
+    "SourceTimeout",
+    "SourceUnreachable",
+    "StageTimes",
+    "StreamDown",
+    "StreamGuardError",
+    "StreamState",
+    "StreamUp",
+    "VerdictChanged",
+    "Window",
+    "event_from_json",
+    "event_from_proto",
+    "event_to_json",
+    "event_to_proto",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LATER])
