@@ -42,8 +42,12 @@ class Square:
 
 
 def cut_patch(picture: Picture, face: Face, *, pts_s: float, grid_index: int, size_px: int, arrival_s: float) -> Patch:
-    """Copy the pixels around a face; a large face is reduced by a whole factor that leaves a crop its full detail."""
-    reduction = max(1, int(SQUARE_SPAN * face.box_px.scale / size_px))
+    """Copy the pixels around a face; a very large face is reduced by a whole factor first, to bound memory.
+
+    The reduced patch still has at least twice the crop's resolution, so that the blur of averaging whole blocks hardly
+    adds to the crop's own antialiasing. No patch is larger than 6.8 crops on a side.
+    """
+    reduction = max(1, int(SQUARE_SPAN * face.box_px.scale / (2 * size_px)))
     half = face.box_px.scale * PATCH_SPAN / 2
     x, y = face.box_px.centre
     x0, x1 = _aligned(x - half, x + half, picture.width, 2 * reduction)

@@ -82,7 +82,7 @@ class Picture:
 
     def region(self, x0: int, y0: int, x1: int, y1: int) -> Picture:
         """A copy of the pixels in [x0, x1) x [y0, y1), which must lie inside and start on even pixels."""
-        assert x0 % 2 == 0 and y0 % 2 == 0, "chroma is stored for every second pixel"
+        assert (x0 % 2, y0 % 2) == (0, 0), "chroma is stored for every second pixel"
         assert 0 <= x0 < x1 <= self.width
         assert 0 <= y0 < y1 <= self.height
         cx1, cy1 = (x1 + 1) // 2, (y1 + 1) // 2
@@ -170,7 +170,8 @@ def _reduced_to(image: Image.Image, factor: int, size: tuple[int, int]) -> Image
 def _resized(plane: np.ndarray, box: tuple[float, float, float, float], size: tuple[int, int]) -> Image.Image:
     """A region of one plane at `size`; only the pixels under the region (and its filter's margin) are touched."""
     x0, y0, x1, y1 = box
-    assert x1 > x0 and y1 > y0, "an empty region"
+    assert x1 > x0, "an empty region"
+    assert y1 > y0, "an empty region"
     shrink = max(1.0, (x1 - x0) / size[0], (y1 - y0) / size[1])
     # A large shrink first averages whole blocks: cheap, and the filter that follows still spans two of them.
     factor = max(1, int(min((x1 - x0) / size[0], (y1 - y0) / size[1]) / 2))

@@ -1,0 +1,416 @@
+"""The sans-I/O core of one stream: frames and scores in, windows to score and events out. Used by the drivers.
+
+It knows no clock, thread or socket. Drive it by hand, from one thread at a time:
+
+    session.feed(frame, now_s)          # a frame came (detection runs in here)
+    session.tick(session.next_deadline_s())   # nothing came: silence can alarm too
+    for window in session.take_work(): ...    # what is ready to be scored
+    session.put_scores([...], now_s)          # what the network said
+    session.events()                          # what happened since the last call
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .config import SessionConfig
+from .crop import Square, crop_similarity, crop_square, cut_patch, fit_similarity, follow_square, padded_share
+from .events import (
+    Blinded,
+    EndOfStream,
+    Event,
+    FaceAppeared,
+    FaceLost,
+    Kind,
+    MediaGap,
+    Score,
+    StageTimes,
+    StreamDown,
+    StreamUp,
+    VerdictChanged,
+)
+from .faces.detector import FaceDetector, FaceMesher
+from .faces.quality import QualityLimits, quality_reasons, worst_quality
+from .faces.track import FaceTracker, Lost, TrackerStatistics
+from .ring import GridPatch, PatchRing
+from .values import Face, FaceState, Frame, GapCause, LostCause, Reason, StreamState, Window
+
+SLOW_SPAN_S = 2.0
+"""The source's rate is counted over this much media time, never averaged gap by gap: cameras send in bursts."""
+SLOW_SHARE = 0.8
+"""A source with fewer frames than this share of the grid's rate cannot fill windows."""
+NO_FACE_AFTER_S = 1.0
+MOST_GAPS_SHARE = 0.25
+"""More repeated crops than this share of a window make it LOW_QUALITY."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """A backend's answer about a window."""
+
+    window: Window
+    raw_score: float
+    taken_s: float
+    """When the window was taken, and when the network began and ended: wall clock, for the latency by stage."""
+    begun_s: float
+    ended_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStatistics:
+    frames: int
+    late_frames: int
+    """Frames that were not later than the one before: refused."""
+    windows: int
+    """Windows made."""
+    work_dropped: int
+    """Windows that were dropped because nobody took them in time."""
+    stale_scores: int
+    """Scores for generations that had ended: refused."""
+    gaps: int
+    """Grid points filled by repeating the crop before."""
+    resets: int
+    """Runs of crops that a hole of two or more points ended."""
+    media_gaps: dict[str, int]
+    """Breaks of media time, by cause."""
+    ring_bytes: int
+    tracker: TrackerStatistics
+
+
+@dataclass(slots=True)
+class _Watched:
+    """What the session keeps for one live face generation."""
+
+    ring: PatchRing
+    square: Square | None = None
+    crop_epoch: int = 0
+    next_window_index: int = 0
+    state: FaceState = FaceState.WARMING_UP
+    reasons: tuple[Reason, ...] = ()
+
+
+class Session:
+    """One stream. `feed`, `tick`, `take_work`, `put_scores` and `events` may be called in any order."""
+
+    def __init__(
+        self,
+        config: SessionConfig,
+        *,
+        detector: FaceDetector,
+        mesher: FaceMesher,
+        stream_id: str = "stream",
+        participant_id: str | None = None,
+        epoch: str | None = None,
+        limits: QualityLimits | None = None,
+    ) -> None:
+        self.stream_id = stream_id
+        self.participant_id = participant_id
+        self.epoch = epoch or uuid.uuid4().hex[:12]
+        self._config = config
+        self._limits = limits or QualityLimits()
+        self._tracker = FaceTracker(config.faces, detector, mesher)
+        self._watched: dict[tuple[int, int], _Watched] = {}
+        self._work: deque[Window] = deque()
+        self._events: list[Event] = []
+        self._seq = 0
+        self._state = StreamState.CONNECTING
+        self._last_pts_s: float | None = None
+        self._last_utc_s: float | None = None
+        self._size = (0, 0)
+        self._last_face_pts_s: float | None = None
+        self._alive_s: float | None = None
+        """Wall clock of the last sign of life; None while the source is known to be down."""
+        self._recent_pts_s: deque[float] = deque()
+        self._frames = self._late_frames = self._windows = self._work_dropped = self._stale_scores = 0
+        self._ended_gaps = self._ended_resets = 0
+        self._media_gaps: Counter[str] = Counter()
+
+    # In.
+
+    def feed(self, frame: Frame, now_s: float) -> None:
+        """Take the next frame. One that is not later than the frame before is refused and counted."""
+        if self._state is StreamState.ENDED:
+            return
+        if self._last_pts_s is not None and frame.pts_s <= self._last_pts_s:
+            self._late_frames += 1
+            return
+        self._note_break(frame)
+        self._last_pts_s, self._last_utc_s = frame.pts_s, frame.utc_s
+        self._size = (frame.picture.width, frame.picture.height)
+        self._frames += 1
+        self._alive_s = now_s
+        self._note_rate(frame.pts_s)
+        looked = self._tracker.update(frame, self._is_due)
+        self._drop_lost(looked.lost)
+        if looked.cut:
+            self._note_media_gap(GapCause.SCENE_CUT, 0.0)
+        if looked.faces:
+            self._last_face_pts_s = frame.pts_s
+        self._state = self._live_state(frame.pts_s)
+        for face in looked.appeared:
+            self._watch(face, frame)
+        for face in looked.faces:
+            self._take_patch(face, frame)
+
+    def source_event(self, kind: StreamUp | StreamDown | EndOfStream, now_s: float) -> None:
+        """Take what the source said of itself."""
+        if self._state is StreamState.ENDED:
+            return
+        if isinstance(kind, StreamUp):
+            self._alive_s = now_s
+            self._state = StreamState.NO_FACE
+        elif isinstance(kind, StreamDown):
+            self._alive_s = None
+            self._state = StreamState.STALLED if self._frames else StreamState.CONNECTING
+        else:
+            self._drop_lost(self._tracker.end_all(LostCause.STREAM_ENDED))
+            self._state = StreamState.ENDED
+        self._emit(kind)
+
+    def tick(self, now_s: float) -> None:
+        """Time passed. Needed only when no frame came before `next_deadline_s()`."""
+        deadline_s = self.next_deadline_s()
+        if deadline_s is None or now_s < deadline_s:
+            return
+        assert self._alive_s is not None
+        self._state = StreamState.STALLED
+        self._emit(Blinded(silent_s=now_s - self._alive_s))
+
+    def next_deadline_s(self) -> float | None:
+        """When to call `tick` if nothing else happens; None if nothing is waited for."""
+        if self._alive_s is None or self._state in (StreamState.STALLED, StreamState.ENDED):
+            return None
+        return self._alive_s + self._config.stalled_after_s
+
+    def put_scores(self, scores: Sequence[Scored], now_s: float) -> None:
+        """Take scores for windows that `take_work` gave. One for a generation that has ended is refused and counted."""
+        for scored in scores:
+            window = scored.window
+            watched = self._watched.get((window.face_id, window.generation))
+            if watched is None:
+                self._stale_scores += 1
+                continue
+            reasons = self._window_reasons(window)
+            state = FaceState.LOW_QUALITY if reasons else FaceState.UNCERTAIN
+            self._emit(
+                Score(
+                    face_id=window.face_id,
+                    generation=window.generation,
+                    pts_start_s=window.pts_start_s,
+                    pts_end_s=window.pts_end_s,
+                    crops_real=window.crops_real,
+                    crops_expected=window.crops_expected,
+                    gaps=window.gaps,
+                    raw_score=scored.raw_score,
+                    state=state,
+                    reasons=(*reasons, Reason.UNCALIBRATED),
+                    quality=window.quality,
+                    latency=StageTimes(
+                        wait_s=scored.taken_s - window.arrival_s,
+                        queue_s=scored.begun_s - scored.taken_s,
+                        infer_s=scored.ended_s - scored.begun_s,
+                    ),
+                )
+            )
+            self._set_face_state(window.face_id, window.generation, state, (*reasons, Reason.UNCALIBRATED))
+
+    # Out.
+
+    def take_work(self) -> list[Window]:
+        """The windows that became ready since the last call, oldest first."""
+        work = list(self._work)
+        self._work.clear()
+        return work
+
+    def events(self) -> list[Event]:
+        """The events since the last call, in order."""
+        events, self._events = self._events, []
+        return events
+
+    @property
+    def state(self) -> StreamState:
+        return self._state
+
+    def statistics(self) -> SessionStatistics:
+        rings = [watched.ring for watched in self._watched.values()]
+        live = [ring.statistics() for ring in rings]
+        return SessionStatistics(
+            frames=self._frames,
+            late_frames=self._late_frames,
+            windows=self._windows,
+            work_dropped=self._work_dropped,
+            stale_scores=self._stale_scores,
+            gaps=self._ended_gaps + sum(one.gaps for one in live),
+            resets=self._ended_resets + sum(one.resets for one in live),
+            media_gaps=dict(self._media_gaps),
+            ring_bytes=sum(ring.nbytes for ring in rings),
+            tracker=self._tracker.statistics(),
+        )
+
+    # Media time.
+
+    def _note_break(self, frame: Frame) -> None:
+        """A long hole, a jump or another size ends every generation; a short outage does not."""
+        if self._last_pts_s is None:
+            return
+        gap_s = frame.pts_s - self._last_pts_s
+        cause: GapCause | None = None
+        if gap_s > self._config.long_gap_s:
+            cause = frame.gap or GapCause.LONG_GAP
+        elif frame.gap is GapCause.BACKWARD_JUMP:
+            cause = frame.gap
+        elif self._size != (frame.picture.width, frame.picture.height):
+            cause = GapCause.SIZE_CHANGED
+        if cause is not None:
+            self._drop_lost(self._tracker.end_all(LostCause.MEDIA_GAP))
+            self._note_media_gap(cause, gap_s if gap_s > self._config.long_gap_s else 0.0)
+
+    def _note_media_gap(self, cause: GapCause, gap_s: float) -> None:
+        self._media_gaps[cause.value] += 1
+        self._recent_pts_s.clear()
+        self._emit(MediaGap(cause=cause, gap_s=gap_s))
+
+    def _note_rate(self, pts_s: float) -> None:
+        """A source that is too slow for the grid never fills a window: say so instead of staying silent."""
+        self._recent_pts_s.append(pts_s)
+        while pts_s - self._recent_pts_s[0] > SLOW_SPAN_S:
+            self._recent_pts_s.popleft()
+        span_s = pts_s - self._recent_pts_s[0]
+        if span_s < SLOW_SPAN_S / 2:
+            return
+        rate_hz = (len(self._recent_pts_s) - 1) / span_s
+        if rate_hz < SLOW_SHARE / self._config.clip.grid_s:
+            for face_id, generation in self._watched:
+                self._set_face_state(face_id, generation, FaceState.LOW_QUALITY, (Reason.TOO_SLOW,))
+
+    # Faces.
+
+    def _is_due(self, face_id: int, generation: int, pts_s: float) -> bool:
+        watched = self._watched.get((face_id, generation))
+        return watched is None or watched.ring.wants(pts_s)
+
+    def _watch(self, face: Face, frame: Frame) -> None:
+        clip = self._config.clip
+        ring = PatchRing(anchor_pts_s=frame.pts_s, grid_s=clip.grid_s, capacity=clip.memory + clip.length)
+        self._watched[face.face_id, face.generation] = _Watched(ring=ring)
+        self._emit(FaceAppeared(face_id=face.face_id, generation=face.generation, box_px=face.box_px))
+
+    def _drop_lost(self, lost: Sequence[Lost]) -> None:
+        for one in lost:
+            watched = self._watched.pop((one.face_id, one.generation))
+            statistics = watched.ring.statistics()
+            self._ended_gaps += statistics.gaps
+            self._ended_resets += statistics.resets
+            self._emit(
+                FaceLost(
+                    face_id=one.face_id,
+                    generation=one.generation,
+                    cause=one.cause,
+                    last_seen_pts_s=one.last_seen_pts_s,
+                )
+            )
+
+    def _take_patch(self, face: Face, frame: Frame) -> None:
+        watched = self._watched[face.face_id, face.generation]
+        ring = watched.ring
+        if not ring.wants(frame.pts_s):
+            return
+        patch = cut_patch(
+            frame.picture,
+            face,
+            pts_s=frame.pts_s,
+            grid_index=ring.index_of(frame.pts_s),
+            size_px=self._config.clip.size_px,
+            arrival_s=frame.arrival_s,
+        )
+        ring.put(patch)
+        square = follow_square(watched.square, face.box_px)
+        if square is not watched.square:
+            watched.square = square
+            watched.crop_epoch += 1
+        run = ring.newest(self._config.clip.length)
+        if len(run) == self._config.clip.length and ring.newest_index >= watched.next_window_index:
+            watched.next_window_index = ring.newest_index + self._hop_points
+            self._add_work(self._window(watched, run))
+
+    @property
+    def _hop_points(self) -> int:
+        return max(1, round(self._config.clip.hop_s / self._config.clip.grid_s))
+
+    def _window(self, watched: _Watched, run: list[GridPatch]) -> Window:
+        newest = run[-1].patch
+        crops, padded = self._crops(watched, run)
+        worst = worst_quality([item.patch.face.quality for item in run])
+        return Window(
+            face_id=newest.face.face_id,
+            generation=newest.face.generation,
+            crop_epoch=watched.crop_epoch,
+            crops=crops,
+            pts_s=tuple(item.patch.pts_s for item in run),
+            grid_s=tuple(watched.ring.point_s(item.grid_index) for item in run),
+            crops_real=sum(not item.repeated for item in run),
+            gaps=sum(item.repeated for item in run),
+            quality=replace(worst, padded=max(worst.padded, padded)),
+            arrival_s=newest.arrival_s,
+        )
+
+    def _crops(self, watched: _Watched, run: list[GridPatch]) -> tuple[np.ndarray, float]:
+        """(T, H, W, 3) uint8 through one square or one similarity for the whole window, and the share padded."""
+        size_px = self._config.clip.size_px
+        square = watched.square
+        assert square is not None
+        if self._config.clip.recipe == "square":
+            crops = [crop_square(item.patch, square, size_px) for item in run]
+            return np.stack(crops), max(padded_share(item.patch, square) for item in run)
+        affine = fit_similarity([item.patch.face.points_px for item in run], size_px)
+        return np.stack([crop_similarity(item.patch, affine, size_px) for item in run]), 0.0
+
+    def _add_work(self, window: Window) -> None:
+        self._windows += 1
+        if len(self._work) == self._config.most_work:
+            self._work.popleft()
+            self._work_dropped += 1
+        self._work.append(window)
+
+    # States and events.
+
+    def _window_reasons(self, window: Window) -> tuple[Reason, ...]:
+        gaps = (Reason.GAPS,) if window.gaps > MOST_GAPS_SHARE * window.crops_expected else ()
+        return (*quality_reasons(window.quality, self._limits), *gaps)
+
+    def _live_state(self, pts_s: float) -> StreamState:
+        seen_pts_s = self._last_face_pts_s
+        lately = seen_pts_s is not None and pts_s - seen_pts_s <= NO_FACE_AFTER_S
+        return StreamState.LIVE if lately else StreamState.NO_FACE
+
+    def _set_face_state(
+        self, face_id: int, generation: int, state: FaceState, reasons: tuple[Reason, ...]
+    ) -> None:
+        watched = self._watched[face_id, generation]
+        if (watched.state, watched.reasons) == (state, reasons):
+            return
+        previous = watched.state
+        watched.state, watched.reasons = state, reasons
+        self._emit(
+            VerdictChanged(face_id=face_id, generation=generation, state=state, previous=previous, reasons=reasons)
+        )
+
+    def _emit(self, kind: Kind) -> None:
+        self._seq += 1
+        self._events.append(
+            Event(
+                stream_id=self.stream_id,
+                participant_id=self.participant_id,
+                epoch=self.epoch,
+                seq=self._seq,
+                pts_s=self._last_pts_s or 0.0,
+                utc_s=self._last_utc_s,
+                stream_state=self._state,
+                kind=kind,
+            )
+        )
