@@ -7,17 +7,24 @@ An animated still is synthetic itself: it exercises the machinery, it proves not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import pi, sin
 from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from ..errors import AssetError
-from ..values import Box
+from ..errors import AssetError, ClosedError
+from ..events import EndOfStream, StreamUp
+from ..picture import Picture
+from ..queues import QueueStatistics
+from ..values import Box, Frame
+from .source import Counters, Item, SourceStatistics
 
 # Where things are in the photograph, in its own pixels.
 _CUT = (105, 0, 345, 250)
@@ -154,6 +161,60 @@ def gallery(photograph: Path, *, width: int, height: int, rows: int, columns: in
         x, y = (column + 0.5) * width / columns, (row + 0.55) * height / rows
         actors.append(Actor(person=person, path=still(x, y, face_px)))
     return Scene(photograph=photograph, width=width, height=height, actors=actors)
+
+
+class PortraitSource:
+    """A scene as a source: `seconds` of frames at `rate_hz`, made as fast as they are read."""
+
+    live = False
+    url = "portrait:"
+
+    def __init__(self, scene: Scene, *, rate_hz: float = 25.0, seconds: float = 10.0) -> None:
+        self._scene = scene
+        self._rate_hz = rate_hz
+        self._frames = max(1, round(seconds * rate_hz))
+        self._read = 0
+        self._items = self._script()
+
+    def read(self, timeout_s: float) -> Item | None:
+        item = next(self._items, None)
+        if item is None:
+            raise ClosedError("portrait source")
+        return item
+
+    def close(self) -> None:
+        self._items = iter(())
+
+    def statistics(self) -> SourceStatistics:
+        return SourceStatistics(
+            frames_read=self._read,
+            decoded=Counters(frames_decoded=self._read),
+            frame_queue=QueueStatistics.unused(),
+            sound_queue=QueueStatistics.unused(),
+        )
+
+    def __len__(self) -> int:
+        return self._frames
+
+    def __iter__(self) -> Iterator[Item]:
+        return self._items
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _script(self) -> Iterator[Item]:
+        yield StreamUp(url=self.url, width=self._scene.width, height=self._scene.height, codec="portrait")
+        for index in range(self._frames):
+            pts_s = index / self._rate_hz
+            picture = Picture.from_rgb(self._scene.render(pts_s))
+            self._read += 1
+            yield Frame(pts_s=pts_s, picture=picture, arrival_s=monotonic())
+        yield EndOfStream(frames=self._frames)
 
 
 @lru_cache(maxsize=4)
