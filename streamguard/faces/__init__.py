@@ -1,0 +1,1 @@
+"""Finding faces, following them and saying how well they can be seen."""

@@ -1,0 +1,106 @@
+"""BlazeFace, the detector behind MediaPipe: a picture and a region in, detections in picture pixels out.
+
+Two networks (Apache-2.0, see assets.py): short range (128 px; Bazarevsky et al., 2019) and full range, sparse (192 px).
+Which of them looks at what is decided by measurement: see `open_blazeface`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..assets import asset_path
+from ..picture import Picture
+from ..values import Box, Detection
+from .letterbox import letterbox
+from .network import open_network
+
+SAME_FACE_OVERLAP = 0.3
+"""Answers that overlap by more are one face; they are averaged, weighted by score (Bazarevsky et al., section 4.2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlazeFaceKind:
+    """One of the published networks."""
+
+    asset: str
+    side_px: int
+    anchors: tuple[tuple[int, int], ...]
+    """(stride, anchors in each cell) of each output map."""
+
+
+SHORT_RANGE = BlazeFaceKind(asset="face-short-range", side_px=128, anchors=((8, 2), (16, 6)))
+FULL_RANGE = BlazeFaceKind(asset="face-full-range", side_px=192, anchors=((4, 1),))
+
+
+class BlazeFace:
+    """One network. Answers below `min_score` are not given."""
+
+    def __init__(self, kind: BlazeFaceKind, *, min_score: float = 0.5) -> None:
+        self._network = open_network(asset_path(kind.asset), mean=127.5, scale=127.5)
+        self._side = kind.side_px
+        self._centres = anchor_centres(kind)
+        self._min_logit = float(np.log(min_score / (1.0 - min_score)))
+        shapes = self._network.outputs
+        self._boxes_name, self._scores_name = sorted(shapes, key=lambda name: shapes[name][-1], reverse=True)
+
+    def detect(self, picture: Picture, region_px: Box | None) -> list[Detection]:
+        view = letterbox(picture, region_px, self._side)
+        if view is None:
+            return []
+        outputs = self._network.run(view.pixels)
+        logits = outputs[self._scores_name][0, :, 0]
+        chosen = np.flatnonzero(logits >= self._min_logit)
+        # Per answer: box centre, box size, then points of which the first two are the eyes; all but the size are
+        # offsets from the anchor's centre, in network pixels.
+        answers = outputs[self._boxes_name][0, chosen, :8].reshape(-1, 4, 2).astype(np.float64)
+        answers[:, (0, 2, 3)] += self._centres[chosen, None]
+        scores = 1.0 / (1.0 + np.exp(-np.clip(logits[chosen].astype(np.float64), -100.0, 100.0)))
+        found = []
+        for answer, score in blended(answers, scores):
+            half = answer[1] / 2
+            corners = view.to_picture(np.array([answer[0] - half, answer[0] + half]))
+            left_eye, right_eye = view.to_picture(answer[2:4]).tolist()
+            box = Box(*corners.ravel().tolist())
+            found.append(Detection(box_px=box, score=score, eyes_px=(tuple(left_eye), tuple(right_eye))))
+        return found
+
+
+def anchor_centres(kind: BlazeFaceKind) -> np.ndarray:
+    """(N, 2) float64: x, y of each anchor in network pixels, in the order of the outputs: row by row, map by map."""
+    maps = []
+    for stride, in_each_cell in kind.anchors:
+        middles = (np.arange(kind.side_px // stride) + 0.5) * stride
+        y, x = np.meshgrid(middles, middles, indexing="ij")
+        maps.append(np.repeat(np.stack([x.ravel(), y.ravel()], axis=1), in_each_cell, axis=0))
+    return np.concatenate(maps)
+
+
+def blended(answers: np.ndarray, scores: np.ndarray) -> list[tuple[np.ndarray, float]]:
+    """One averaged answer per face, with its best score, best first. `answers`: (N, 4, 2): centre, size, two eyes."""
+    order = np.argsort(-scores, kind="stable")
+    faces = []
+    while order.size:
+        overlaps = _overlaps(answers[order[0]], answers[order])
+        # The best answer always counts as itself, even if its box is empty.
+        same = overlaps > SAME_FACE_OVERLAP
+        same[0] = True
+        group = order[same]
+        mean = np.average(answers[group], axis=0, weights=scores[group])
+        faces.append((mean, float(scores[order[0]])))
+        order = order[~same]
+    return faces
+
+
+def _overlaps(one: np.ndarray, all_answers: np.ndarray) -> np.ndarray:
+    """Intersection over union of one answer's box with each of the others'."""
+    low = np.maximum(one[0] - one[1] / 2, all_answers[:, 0] - all_answers[:, 1] / 2)
+    high = np.minimum(one[0] + one[1] / 2, all_answers[:, 0] + all_answers[:, 1] / 2)
+    shared = np.clip(high - low, 0.0, None).prod(axis=1)
+    either = one[1].prod() + all_answers[:, 1].prod(axis=1) - shared
+    return shared / np.maximum(either, 1e-9)
+
+
+def open_blazeface() -> BlazeFace:
+    return BlazeFace(FULL_RANGE)
