@@ -22,6 +22,10 @@ class QueueStatistics:
     dropped: int
     """Items pushed out by newer ones because the reader was too slow."""
 
+    @classmethod
+    def unused(cls) -> QueueStatistics:
+        return cls(capacity=0, waiting=0, peak_waiting=0, put=0, dropped=0)
+
 
 class DroppingQueue(Generic[T]):
     """For live data. `put_nowait` never blocks: when full, the oldest item goes and is counted.

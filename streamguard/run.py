@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .clock import Clock, MonotonicClock
 from .events import EndOfStream, Event
 from .session import Session
-from .sources import Item, Source
+from .sources.source import Item, Source
 from .values import AudioChunk, Frame, Window
 
 LONGEST_WAIT_S = 1.0

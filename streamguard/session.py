@@ -388,9 +388,7 @@ class Session:
         lately = seen_pts_s is not None and pts_s - seen_pts_s <= NO_FACE_AFTER_S
         return StreamState.LIVE if lately else StreamState.NO_FACE
 
-    def _set_face_state(
-        self, face_id: int, generation: int, state: FaceState, reasons: tuple[Reason, ...]
-    ) -> None:
+    def _set_face_state(self, face_id: int, generation: int, state: FaceState, reasons: tuple[Reason, ...]) -> None:
         watched = self._watched[face_id, generation]
         if (watched.state, watched.reasons) == (state, reasons):
             return

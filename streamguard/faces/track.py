@@ -1,4 +1,4 @@
-"""Who is who from frame to frame: frames in, faces with an id and a generation out. Called by the session for each frame.
+"""Who is who from frame to frame: frames in, faces with an id and a generation out. Called once a frame by the session.
 
 A known face is measured again by the mesh network in every frame that the caller's grid wants; the detector searches
 for new faces at a slower cadence. A patch is therefore only ever cut from a frame in which its face was seen.
@@ -150,9 +150,7 @@ class FaceTracker:
             self._recognise(face_sighting, frame, outcome)
         self._hide_unseen(sought, pts_s)
         self._forget(pts_s, outcome)
-        return Looked(
-            faces=tuple(outcome.faces), appeared=tuple(outcome.appeared), lost=tuple(outcome.lost), cut=cut
-        )
+        return Looked(faces=tuple(outcome.faces), appeared=tuple(outcome.appeared), lost=tuple(outcome.lost), cut=cut)
 
     def end_all(self, cause: LostCause) -> tuple[Lost, ...]:
         """End every generation (a gap, the end of the stream)."""
@@ -225,9 +223,7 @@ class FaceTracker:
 
     # Settle who is who: sightings in, tracks changed.
 
-    def _apart(
-        self, sightings: list[_Sighting], strangers: list[_Sighting], outcome: _Outcome
-    ) -> list[_Sighting]:
+    def _apart(self, sightings: list[_Sighting], strangers: list[_Sighting], outcome: _Outcome) -> list[_Sighting]:
         """The sightings that touch no other. Faces that met end their generations, and none is born until they part."""
         everyone = self._one_each(sightings, strangers)
         touching: set[int] = set()
@@ -322,9 +318,7 @@ class FaceTracker:
             self._generations += 1
             outcome.appeared.append(face)
 
-    def _start(
-        self, face_id: int, generation: int, sighting: _Sighting, frame: Frame, replaces: _Track | None
-    ) -> None:
+    def _start(self, face_id: int, generation: int, sighting: _Sighting, frame: Frame, replaces: _Track | None) -> None:
         if replaces is not None:
             self._tracks.remove(replaces)
         self._tracks.append(
@@ -386,4 +380,6 @@ def _same_place(one: Box, other: Box) -> bool:
         return True
     (x0, y0), (x1, y1) = one.centre, other.centre
     near = 0.35 * min(one.scale, other.scale)
-    return abs(x0 - x1) < near and abs(y0 - y1) < near and max(one.scale, other.scale) < 2.5 * min(one.scale, other.scale)
+    return (
+        abs(x0 - x1) < near and abs(y0 - y1) < near and max(one.scale, other.scale) < 2.5 * min(one.scale, other.scale)
+    )

@@ -1,0 +1,237 @@
+"""Public fakes: test your own code, and ours, without cameras, clocks or networks.
+
+ManualClock       time that moves when you say so
+ScriptedSource    yields the items you list, or fails as you say
+painted           a picture in which every person is a rectangle of their own brightness
+PaintedFaces      detector and mesher for such pictures: tests can tell whose pixels a crop holds
+FakeBackend       named arrays in, a constant out; counts its calls
+EventRecorder     keeps events, and finds them by kind
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Self, TypeVar
+
+import numpy as np
+
+from .errors import ClosedError
+from .events import Event, Kind
+from .faces.mesh import FIVE_POINT_INDICES
+from .picture import Picture
+from .queues import QueueStatistics
+from .sources.source import Counters, Item, SourceStatistics
+from .values import Box, Detection, Frame, Mesh
+
+K = TypeVar("K")
+
+
+class ManualClock:
+    """A clock for tests."""
+
+    def __init__(self, now_s: float = 0.0) -> None:
+        self._now_s = now_s
+
+    def now_s(self) -> float:
+        return self._now_s
+
+    def advance(self, seconds: float) -> float:
+        assert seconds >= 0, "time does not run back"
+        self._now_s += seconds
+        return self._now_s
+
+
+class ScriptedSource:
+    """Yields the items in order. An exception is raised; a number is so many seconds of silence."""
+
+    live = True
+    url = "scripted:"
+
+    def __init__(self, items: Iterable[Item | Exception | float], clock: ManualClock | None = None) -> None:
+        self._items = iter(items)
+        self._clock = clock or ManualClock()
+        self._silent_s = 0.0
+        self._read = 0
+        self._closed = False
+
+    def read(self, timeout_s: float) -> Item | None:
+        if self._closed:
+            raise ClosedError("scripted source")
+        while self._silent_s <= 0:
+            item = next(self._items)
+            if isinstance(item, Exception):
+                raise item
+            if not isinstance(item, (int, float)):
+                self._read += isinstance(item, Frame)
+                return item
+            self._silent_s = float(item)
+        waited_s = min(timeout_s, self._silent_s)
+        self._silent_s -= waited_s
+        self._clock.advance(waited_s)
+        return None
+
+    def close(self) -> None:
+        self._closed = True
+
+    def statistics(self) -> SourceStatistics:
+        return SourceStatistics(
+            frames_read=self._read,
+            decoded=Counters(frames_decoded=self._read),
+            frame_queue=QueueStatistics.unused(),
+            sound_queue=QueueStatistics.unused(),
+        )
+
+    def __iter__(self) -> Iterator[Item]:
+        while True:
+            try:
+                item = self.read(0.0)
+            except (StopIteration, ClosedError):
+                return
+            if item is not None:
+                yield item
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+BACKGROUND = 16
+"""Brightness of a painted picture where nobody is."""
+
+
+def painted(width: int, height: int, people: Mapping[int, Box]) -> Picture:
+    """A picture in which each person is a rectangle of brightness `key` (32 to 255); later ones stand in front."""
+    y = np.full((height, width), BACKGROUND, np.uint8)
+    for brightness, box in people.items():
+        assert brightness > BACKGROUND
+        y[max(0, round(box.y0)) : round(box.y1), max(0, round(box.x0)) : round(box.x1)] = brightness
+    chroma = np.full(((height + 1) // 2, (width + 1) // 2), 128, np.uint8)
+    return Picture(y=y, u=chroma, v=chroma, matrix="bt601", full_range=True)
+
+
+class PaintedFaces:
+    """Finds the rectangles of `painted` pictures, exactly. Detector and mesher in one.
+
+    `presence` is the visible share of the face. Like the real mesh network, `follow` takes whatever face it finds
+    where it looks: also somebody else's.
+    """
+
+    def __init__(self, face_px: tuple[float, float]) -> None:
+        self._area = face_px[0] * face_px[1]
+        self.looks = 0
+        self.measured = 0
+
+    def detect(self, picture: Picture, region_px: Box | None = None) -> list[Detection]:
+        self.looks += 1
+        found = []
+        for brightness in _people_in(picture, region_px):
+            box = _box_of(picture, brightness)
+            if self._visible(picture, brightness) > 0.5 and _holds(region_px, box):
+                found.append(Detection(box_px=box, score=0.9, eyes_px=_eyes(box)))
+        return found
+
+    def measure(self, picture: Picture, detection: Detection) -> Mesh:
+        return self._nearest(picture, detection.box_px)
+
+    def follow(self, picture: Picture, mesh: Mesh, shift_px: tuple[float, float] = (0.0, 0.0)) -> Mesh:
+        points = mesh.points_px
+        box = Box(*(float(v) for v in (*points[:, :2].min(0), *points[:, :2].max(0))))
+        return self._nearest(picture, box.moved(*shift_px))
+
+    def _nearest(self, picture: Picture, place: Box) -> Mesh:
+        """Whoever shows most in the surroundings of a place."""
+        self.measured += 1
+        margin = place.scale / 4
+        area = Box(place.x0 - margin, place.y0 - margin, place.x1 + margin, place.y1 + margin)
+        people = _people_in(picture, area)
+        if not people:
+            return _mesh(place, 0.0, 0)
+        brightness = max(people, key=lambda b: int((_part(picture, area) == b).sum()))
+        return _mesh(_box_of(picture, brightness), self._visible(picture, brightness), brightness)
+
+    def _visible(self, picture: Picture, brightness: int) -> float:
+        return float((picture.y == brightness).sum()) / self._area
+
+
+def _part(picture: Picture, region: Box | None) -> np.ndarray:
+    if region is None:
+        return picture.y
+    return picture.y[max(0, int(region.y0)) : max(0, int(region.y1)), max(0, int(region.x0)) : max(0, int(region.x1))]
+
+
+def _people_in(picture: Picture, region: Box | None) -> list[int]:
+    return [int(value) for value in np.unique(_part(picture, region)) if value > BACKGROUND]
+
+
+def _box_of(picture: Picture, brightness: int) -> Box:
+    rows, columns = np.nonzero(picture.y == brightness)
+    return Box(float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1))
+
+
+def _holds(region: Box | None, box: Box) -> bool:
+    if region is None:
+        return True
+    return region.x0 <= box.x0 and region.y0 <= box.y0 and box.x1 <= region.x1 and box.y1 <= region.y1
+
+
+def _eyes(box: Box) -> tuple[tuple[float, float], tuple[float, float]]:
+    y = box.y0 + 0.35 * box.height
+    return (box.x0 + 0.3 * box.width, y), (box.x0 + 0.7 * box.width, y)
+
+
+_FIVE = np.array([[0.3, 0.35], [0.7, 0.35], [0.5, 0.55], [0.35, 0.75], [0.65, 0.75]])
+"""Where eyes, nose and mouth corners of a painted face are, as shares of its box."""
+
+
+def _mesh(box: Box, presence: float, brightness: int) -> Mesh:
+    rng = np.random.default_rng(brightness)
+    shares = rng.uniform(0.02, 0.98, (468, 3))
+    shares[0, :2], shares[9, :2] = (0.0, 0.0), (1.0, 1.0)
+    for indices, place in zip(FIVE_POINT_INDICES, _FIVE, strict=True):
+        shares[list(indices), :2] = place
+    shares[:, 2] = 0.0
+    points = shares * (box.width, box.height, 1.0) + (box.x0, box.y0, 0.0)
+    # A look of their own: the same person looks the same wherever they stand.
+    chip = rng.integers(0, 256, (12, 12, 3), dtype=np.uint8).repeat(16, 0).repeat(16, 1)
+    return Mesh(points_px=points.astype(np.float32), presence=min(1.0, presence), chip=chip)
+
+
+class FakeBackend:
+    """Answers every batch with `score`. `on_run` is called first: let it block, fail or move a clock."""
+
+    def __init__(self, score: float = 0.5, on_run: Callable[[], None] | None = None) -> None:
+        self.score = score
+        self.batches: list[int] = []
+        self._on_run = on_run
+
+    def run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """`clip` (N, T, H, W, 3) uint8 in, `score` (N,) float32 out."""
+        count = arrays["clip"].shape[0]
+        self.batches.append(count)
+        if self._on_run is not None:
+            self._on_run()
+        return {"score": np.full(count, self.score, np.float32)}
+
+
+class EventRecorder:
+    """Collects events; `of(FaceAppeared)` gives the payloads of one kind."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+    def add(self, events: Iterable[Event]) -> None:
+        self.events.extend(events)
+
+    def of(self, kind: type[K]) -> list[K]:
+        return [event.kind for event in self.events if isinstance(event.kind, kind)]
+
+    def kinds(self) -> list[type[Kind]]:
+        return [type(event.kind) for event in self.events]
