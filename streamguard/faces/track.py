@@ -90,6 +90,8 @@ class _Track:
     velocity: tuple[float, float] = (0.0, 0.0)
     """Pixels a second."""
     look: Appearance
+    """What it has looked like, slowly following."""
+    latest: Appearance
     announced: bool = False
 
     def expected(self, pts_s: float) -> Box:
@@ -275,9 +277,10 @@ class FaceTracker:
         """Surely the same person: away for a short time only, and place, size and look all agree."""
         if pts_s - track.seen_pts_s > self._config.coast_s:
             return False
-        return self._is_near(track, sighting, pts_s, slack=1.0) and (
-            track.look.difference(sighting.look) <= self._config.most_look_difference
-        )
+        if not self._is_near(track, sighting, pts_s, slack=1.0):
+            return False
+        difference = min(track.look.difference(sighting.look), track.latest.difference(sighting.look))
+        return difference <= self._config.most_look_difference
 
     def _is_near(self, track: _Track, sighting: _Sighting, pts_s: float, *, slack: float) -> bool:
         loose = slack * max(1.0, (pts_s - track.seen_pts_s) / STEP_S) ** 0.5
@@ -298,7 +301,7 @@ class FaceTracker:
         else:
             track.velocity = (0.0, 0.0)
         track.mesh, track.box, track.seen_pts_s = sighting.mesh, sighting.box, frame.pts_s
-        track.look = track.look.blended(sighting.look, LOOK_SHARE)
+        track.look, track.latest = track.look.blended(sighting.look, LOOK_SHARE), sighting.look
         track.sightings += 1
         if track.sightings >= self._config.looks_to_confirm:
             track.life = _Life.VISIBLE
@@ -331,6 +334,7 @@ class FaceTracker:
                 seen_pts_s=frame.pts_s,
                 detected_pts_s=frame.pts_s,
                 look=sighting.look,
+                latest=sighting.look,
             )
         )
 
