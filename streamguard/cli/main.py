@@ -1,0 +1,127 @@
+"""The program's frame: finds the command, imports it, runs it, and turns errors into one line and an exit code.
+
+A command is a module here with `add_parser(subparsers)` and `run(args) -> int`. It imports what is heavy inside `run`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from typing import Protocol, TypeAlias, cast
+
+from .. import __version__
+from ..errors import AssetError, ConfigError, MissingPackageError, SourceError, StreamGuardError
+
+COMMANDS = {
+    "faces": "watch a video or stream and print what happens to each face",
+    "demo": "make a test video, watch it, and write an annotated copy",
+    "models": "fetch and check the model files that find faces",
+    "doctor": "tell what this machine can run, and how to mend what is missing",
+}
+"""Each command's module and its line in the help. Shown without importing any of them."""
+
+EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (ConfigError, 2),
+    (SourceError, 3),
+    (AssetError, 4),
+    (MissingPackageError, 4),
+    (KeyboardInterrupt, 130),
+    (BrokenPipeError, 141),
+    (Exception, 1),
+)
+"""The first that fits counts. argparse itself ends with 2 on a wrong command line."""
+
+# argparse's own type for what add_subparsers returns.
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+class Command(Protocol):
+    """What a command's module has."""
+
+    def add_parser(self, subparsers: Subparsers) -> object: ...
+
+    def run(self, args: argparse.Namespace) -> int: ...
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        args = _parser(arguments).parse_args(arguments)
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else 2
+    with _logging(args.verbose):
+        try:
+            code = _command(args.command).run(args)
+            sys.stdout.flush()
+            return code
+        except KeyboardInterrupt:
+            return exit_code(KeyboardInterrupt())
+        except BrokenPipeError as exc:
+            _discard_stdout()
+            return exit_code(exc)
+        except (StreamGuardError, OSError) as exc:
+            logging.getLogger(__name__).debug("where it happened", exc_info=True)
+            sys.stderr.write(f"streamguard: error: {exc}\n")
+            return exit_code(exc)
+
+
+def exit_code(error: BaseException) -> int:
+    return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser, complete for the command that is asked for; the others are only named."""
+    parser = argparse.ArgumentParser(
+        prog="streamguard",
+        description="Tells, face by face, whether a face in live video is being faked.",
+        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage or setting, 3 source, 4 model or package missing.",
+    )
+    parser.add_argument("--version", action="version", version=f"streamguard {__version__}")
+    _add_verbose(parser, 0)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    asked_for = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        if name == asked_for:
+            _command(name).add_parser(subparsers)
+            _add_verbose(subparsers.choices[name], argparse.SUPPRESS)
+        else:
+            subparsers.add_parser(name, help=summary)
+    return parser
+
+
+def _add_verbose(parser: argparse.ArgumentParser, default: int | str) -> None:
+    """Before or after the command, as people type it."""
+    told = "tell on stderr what happens; -vv tells everything"
+    parser.add_argument("-v", "--verbose", action="count", default=default, help=told)
+
+
+def _command(name: str) -> Command:
+    return cast(Command, import_module(f"{__package__}.{name}"))
+
+
+@contextmanager
+def _logging(verbose: int) -> Iterator[None]:
+    """Log lines of this package go to stderr while the command runs."""
+    logger = logging.getLogger("streamguard")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    level_before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level_before)
+
+
+def _discard_stdout() -> None:
+    """The reader of our output has left: what is still buffered must not raise again when Python ends."""
+    with suppress(OSError):  # not a real file, as under a test
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
