@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import logging
+import os
 import subprocess
 import sys
 from typing import Any
@@ -130,7 +131,8 @@ def test_reader_that_leaves_is_141_and_quiet() -> None:
         "sys.exit(frame.main(['demo']))\n"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", code], text=True, **pipes) as process:  # type: ignore[call-overload]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen([sys.executable, "-c", code], text=True, env=buffered, **pipes) as process:  # type: ignore[call-overload]
         process.stdout.close()
         process.stdin.write("the reader has left\n")
         process.stdin.close()
