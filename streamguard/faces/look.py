@@ -6,6 +6,7 @@ Asked once a frame by the tracker.
 from __future__ import annotations
 
 from collections import deque
+from functools import lru_cache
 
 import numpy as np
 
@@ -91,8 +92,7 @@ class CutWatch:
         return self._correlation(before, now) < self.LEAST_CORRELATION
 
     def _samples(self, picture: Picture) -> np.ndarray:
-        rows = np.linspace(0, picture.height - 1, self.ROWS).astype(np.intp)
-        columns = np.linspace(0, picture.width - 1, self.COLUMNS).astype(np.intp)
+        rows, columns = _spread(picture.height, self.ROWS), _spread(picture.width, self.COLUMNS)
         samples = picture.y[rows[:, None], columns[None, :]].astype(np.float32)
         return samples - samples.mean()
 
@@ -100,3 +100,9 @@ class CutWatch:
     def _correlation(before: np.ndarray, now: np.ndarray) -> float:
         norm = float(np.linalg.norm(before) * np.linalg.norm(now))
         return float((before * now).sum()) / norm if norm > 0 else 1.0
+
+
+@lru_cache(maxsize=32)
+def _spread(length: int, count: int) -> np.ndarray:
+    """`count` indices spread evenly over 0..length-1."""
+    return np.linspace(0, length - 1, count).astype(np.intp)

@@ -1,0 +1,94 @@
+"""What every benchmark shares: the test clip, the machine's description, the result file."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import openvino
+
+import streamguard
+from streamguard.assets import asset_path
+from streamguard.sources.portrait import PEOPLE, Actor, Scene, still
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def one_face_scene(width: int = 1280, height: int = 720, face_px: float = 160.0) -> Scene:
+    actor = Actor(person=PEOPLE[0], path=still(width / 2, height / 2, face_px))
+    return Scene(photograph=asset_path("portrait"), width=width, height=height, actors=[actor])
+
+
+def write_clip(path: Path, scene: Scene, *, seconds: float, rate_hz: int = 25) -> None:
+    """H.264 as a camera sends it: no B-frames, a keyframe a second."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=rate_hz, options={"preset": "veryfast", "bf": "0", "g": str(rate_hz)})
+        stream.width, stream.height, stream.pix_fmt = scene.width, scene.height, "yuv420p"
+        stream.time_base = Fraction(1, rate_hz)
+        for index in range(round(seconds * rate_hz)):
+            frame = av.VideoFrame.from_ndarray(scene.render(index / rate_hz), format="rgb24")
+            frame.pts = index
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def percentiles(values: list[float]) -> dict[str, float]:
+    """p99 first: the mean hides what a viewer notices."""
+    array = np.asarray(values)
+    return {
+        "p99": round(float(np.percentile(array, 99)), 4),
+        "p50": round(float(np.percentile(array, 50)), 4),
+        "mean": round(float(array.mean()), 4),
+    }
+
+
+def rss_mib() -> float:
+    """Resident memory of this process, now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def save(name: str, results: dict[str, Any], out: Path | None = None) -> Path:
+    """Write results with machine, versions and commit; print them too."""
+    path = out or RESULTS / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"benchmark": name, **_about(), "results": results}, indent=2)
+    path.write_text(text + "\n")
+    sys.stdout.write(text + "\n")
+    return path
+
+
+def _about() -> dict[str, Any]:
+    return {
+        "command": " ".join(["python", *sys.argv]),
+        "commit": _git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "-uno") else ""),
+        "machine": {"cpu": _cpu_name(), "cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"},
+        "versions": {
+            "streamguard": streamguard.__version__,
+            "python": platform.python_version(),
+            "av": av.__version__,
+            "openvino": openvino.__version__.split("-")[0],
+            "numpy": np.__version__,
+        },
+    }
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())

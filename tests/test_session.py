@@ -1,0 +1,405 @@
+"""One stream's core, driven by hand: windows belong to one person and to media time, whatever the stream does.
+
+People are rectangles of their own brightness, so every crop tells whose pixels it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from streamguard.config import ClipConfig, FacesConfig, SessionConfig
+from streamguard.events import (
+    Blinded,
+    EndOfStream,
+    FaceAppeared,
+    FaceLost,
+    MediaGap,
+    Score,
+    StreamDown,
+    StreamUp,
+    VerdictChanged,
+)
+from streamguard.session import Scored, Session
+from streamguard.testing import BACKGROUND, EventRecorder, PaintedFaces, painted
+from streamguard.values import Box, FaceState, Frame, GapCause, LostCause, Reason, StreamState, Window
+
+WIDTH, HEIGHT = 640, 360
+FACE = (60.0, 80.0)
+
+People = Callable[[float], Mapping[int, Box]]
+
+
+def box_at(x: float, y: float) -> Box:
+    return Box(x - FACE[0] / 2, y - FACE[1] / 2, x + FACE[0] / 2, y + FACE[1] / 2)
+
+
+def frame_at(pts_s: float, people: Mapping[int, Box], **more: object) -> Frame:
+    picture = painted(WIDTH, HEIGHT, people)
+    return Frame(pts_s=pts_s, picture=picture, arrival_s=pts_s, **more)  # type: ignore[arg-type]
+
+
+def still(people: Mapping[int, Box]) -> People:
+    return lambda pts_s: people
+
+
+class Run:
+    """A session fed by hand; keeps what came out."""
+
+    def __init__(self, config: SessionConfig | None = None) -> None:
+        self.session = Session(
+            config or SessionConfig(), detector=PaintedFaces(FACE), mesher=PaintedFaces(FACE), stream_id="s"
+        )
+        self.windows: list[Window] = []
+        self.heard = EventRecorder()
+
+    def feed(self, times_s: Sequence[float], people: People, **more: object) -> Run:
+        for pts_s in times_s:
+            self.session.feed(frame_at(pts_s, people(pts_s), **more), now_s=pts_s)
+            self.collect()
+        return self
+
+    def collect(self) -> None:
+        self.windows += self.session.take_work()
+        self.heard.add(self.session.events())
+
+
+def times(start_s: float, end_s: float, rate_hz: float = 25.0) -> list[float]:
+    return [start_s + i / rate_hz for i in range(round((end_s - start_s) * rate_hz))]
+
+
+def owners(window: Window) -> set[int]:
+    """Whose pixels stand in the middle of the crops."""
+    size = window.crops.shape[1]
+    middle = window.crops[:, size * 3 // 8 : size * 5 // 8, size * 3 // 8 : size * 5 // 8, 0]
+    return {int(round(value / 8)) * 8 for value in np.unique(middle)}
+
+
+ADA, BEN, CEM = 64, 128, 192
+
+
+def test_a_still_face_gives_windows_on_the_grid_at_each_hop() -> None:
+    run = Run().feed(times(10.0, 14.0), still({ADA: box_at(300, 180)}))
+    first = run.windows[0]
+    assert first.crops.shape == (8, 224, 224, 3)
+    assert first.pts_s == pytest.approx([10.04 + 0.08 * i for i in range(8)])
+    assert first.grid_s == pytest.approx(first.pts_s)
+    assert [w.pts_end_s - v.pts_end_s for v, w in zip(run.windows, run.windows[1:], strict=False)] == pytest.approx(
+        [0.64] * (len(run.windows) - 1)
+    )
+    assert all(owners(window) == {ADA} for window in run.windows)
+    assert run.heard.kinds() == [FaceAppeared]
+
+
+def test_events_count_up_by_one_and_carry_the_streams_name() -> None:
+    run = Run().feed(times(0, 3), lambda t: {ADA: box_at(300, 180)} if t < 1 else {})
+    run.session.source_event(EndOfStream(frames=75), 3.0)
+    run.collect()
+    assert [event.seq for event in run.heard.events] == [1, 2, 3]
+    assert {event.stream_id for event in run.heard.events} == {"s"}
+    assert {event.epoch for event in run.heard.events} == {run.session.epoch}
+
+
+def test_a_face_hidden_for_a_moment_keeps_its_generation_and_starts_a_new_run() -> None:
+    run = Run().feed(times(0, 4), lambda t: {} if 2.0 <= t < 2.3 else {ADA: box_at(300, 180)})
+    assert run.heard.kinds() == [FaceAppeared]
+    assert {window.generation for window in run.windows} == {1}
+    assert not any(window.pts_start_s < 2.0 and window.pts_end_s > 2.3 for window in run.windows)
+    assert run.session.statistics().resets == 1
+
+
+def test_a_face_hidden_for_long_is_a_new_generation() -> None:
+    run = Run().feed(times(0, 8), lambda t: {} if 2.0 <= t < 5.0 else {ADA: box_at(300, 180)})
+    lost = run.heard.of(FaceLost)
+    assert [one.cause for one in lost] == [LostCause.GONE]
+    assert lost[0].last_seen_pts_s == pytest.approx(1.96, abs=0.09)
+    first, second = run.heard.of(FaceAppeared)
+    assert (first.face_id, first.generation) != (second.face_id, second.generation)
+
+
+def test_somebody_else_in_the_same_place_is_a_new_generation() -> None:
+    run = Run().feed(times(0, 5), lambda t: {ADA if t < 2.0 else BEN: box_at(300, 180)})
+    assert [one.cause for one in run.heard.of(FaceLost)] == [LostCause.DOUBT]
+    assert [one.generation for one in run.heard.of(FaceAppeared)] == [1, 2]
+    assert [owners(window) for window in run.windows].count({ADA}) > 1
+    assert all(len(owners(window)) == 1 for window in run.windows)
+
+
+def test_one_leaves_and_another_comes_to_the_same_place() -> None:
+    def people(t: float) -> Mapping[int, Box]:
+        if t < 2.0:
+            return {ADA: box_at(300, 180)}
+        return {} if t < 2.2 else {BEN: box_at(305, 182)}
+
+    run = Run().feed(times(0, 5), people)
+    assert all(len(owners(window)) == 1 for window in run.windows)
+    assert len(run.heard.of(FaceAppeared)) == 2
+
+
+def test_two_faces_that_cross_share_no_window() -> None:
+    def people(t: float) -> Mapping[int, Box]:
+        x = float(np.interp(t, [1, 4], [100, 540]))
+        return {ADA: box_at(x, 180), BEN: box_at(640 - x, 184)}
+
+    run = Run().feed(times(0, 6), people)
+    assert all(len(owners(window)) == 1 for window in run.windows)
+    causes = [one.cause for one in run.heard.of(FaceLost)]
+    assert causes.count(LostCause.CONTACT) >= 2
+    by_face: dict[tuple[int, int], set[int]] = {}
+    for window in run.windows:
+        by_face.setdefault((window.face_id, window.generation), set()).update(owners(window))
+    assert all(len(whose) == 1 for whose in by_face.values())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_generation_ever_holds_two_people(seed: int) -> None:
+    crowd(seed, seconds=40.0)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seed", range(100, 140))
+def test_no_generation_ever_holds_two_people_long(seed: int) -> None:
+    crowd(seed, seconds=120.0)
+
+
+def crowd(seed: int, seconds: float) -> None:
+    """Six people walk at random, cross, hide, leave, and change places."""
+    rng = np.random.default_rng(seed)
+    brightness = [48, 80, 112, 144, 176, 208]
+    knots = np.arange(0, seconds + 2, 1.5)
+    xs = rng.uniform(-60, WIDTH + 60, (6, len(knots)))
+    ys = rng.uniform(60, HEIGHT - 60, (6, len(knots)))
+    away = rng.uniform(0, 1, (6, int(seconds * 4) + 8)) < 0.08
+
+    def people(t: float) -> Mapping[int, Box]:
+        return {
+            brightness[i]: box_at(float(np.interp(t, knots, xs[i])), float(np.interp(t, knots, ys[i])))
+            for i in range(6)
+            if not away[i, int(t * 4)]
+        }
+
+    run = Run(SessionConfig(clip=ClipConfig(hop_s=0.08, size_px=64)))
+    run.feed(times(0, seconds), people)
+    whose: dict[tuple[int, int], set[int]] = {}
+    for window in run.windows:
+        held = owners(window) - {BACKGROUND}
+        whose.setdefault((window.face_id, window.generation), set()).update(held)
+    assert len(run.windows) > 50
+    mixed = {key: held for key, held in whose.items() if len(held) > 1}
+    assert not mixed
+
+
+def test_a_scene_cut_ends_every_generation_and_says_so() -> None:
+    wall = painted(WIDTH, HEIGHT, {100: Box(0, 0, 320, 360)})
+
+    class Rooms(Run):
+        def feed_room(self, pts_s: float, right: bool) -> None:
+            people = {230: Box(320, 0, 640, 360)} if right else {231: Box(0, 0, 320, 360)}
+            self.session.feed(frame_at(pts_s, people), pts_s)
+            self.collect()
+
+    assert wall.width == WIDTH
+    run = Rooms()
+    run.session = Session(
+        SessionConfig(), detector=PaintedFaces((320, 360)), mesher=PaintedFaces((320, 360)), stream_id="s"
+    )
+    for pts_s in times(0, 2):
+        run.feed_room(pts_s, right=False)
+    for pts_s in times(2, 4):
+        run.feed_room(pts_s, right=True)
+    assert [gap.cause for gap in run.heard.of(MediaGap)] == [GapCause.SCENE_CUT]
+    assert [one.cause for one in run.heard.of(FaceLost)] == [LostCause.MEDIA_GAP]
+    assert not any(window.pts_start_s < 2.0 <= window.pts_end_s for window in run.windows)
+
+
+def test_a_long_gap_in_media_time_ends_every_generation() -> None:
+    run = Run().feed([*times(0, 2), *times(5, 7)], still({ADA: box_at(300, 180)}))
+    gap = run.heard.of(MediaGap)[0]
+    assert gap.cause is GapCause.LONG_GAP
+    assert gap.gap_s == pytest.approx(3.04)
+    assert [one.cause for one in run.heard.of(FaceLost)] == [LostCause.MEDIA_GAP]
+    assert len(run.heard.of(FaceAppeared)) == 2
+    assert not any(window.pts_start_s < 2.0 < window.pts_end_s for window in run.windows)
+
+
+def test_a_short_outage_keeps_the_generation_even_across_a_reconnect() -> None:
+    run = Run().feed(times(0, 2), still({ADA: box_at(300, 180)}))
+    run.session.feed(frame_at(2.4, {ADA: box_at(300, 180)}, gap=GapCause.RECONNECTED), 2.4)
+    run.feed(times(2.44, 4), still({ADA: box_at(300, 180)}))
+    assert run.heard.kinds() == [FaceAppeared]
+
+
+def test_a_backward_jump_ends_every_generation_however_small() -> None:
+    run = Run().feed(times(0, 2), still({ADA: box_at(300, 180)}))
+    run.session.feed(frame_at(2.0, {ADA: box_at(300, 180)}, gap=GapCause.BACKWARD_JUMP), 2.0)
+    run.collect()
+    assert [gap.cause for gap in run.heard.of(MediaGap)] == [GapCause.BACKWARD_JUMP]
+    assert [one.cause for one in run.heard.of(FaceLost)] == [LostCause.MEDIA_GAP]
+
+
+def test_another_size_ends_every_generation() -> None:
+    run = Run().feed(times(0, 2), still({ADA: box_at(300, 180)}))
+    small = painted(320, 180, {ADA: Box(120, 50, 180, 130)})
+    for pts_s in times(2, 4):
+        run.session.feed(Frame(pts_s=pts_s, picture=small, arrival_s=pts_s), pts_s)
+        run.collect()
+    assert [gap.cause for gap in run.heard.of(MediaGap)] == [GapCause.SIZE_CHANGED]
+    assert len(run.heard.of(FaceAppeared)) == 2
+
+
+def test_a_frame_that_is_not_later_is_refused_and_counted() -> None:
+    run = Run().feed([0.0, 0.04, 0.04, 0.02, 0.08], still({ADA: box_at(300, 180)}))
+    assert run.session.statistics().frames == 3
+    assert run.session.statistics().late_frames == 2
+
+
+def test_silence_alarms_once_and_life_returns() -> None:
+    run = Run()
+    run.session.source_event(StreamUp(url="x", width=1, height=1, codec="h264"), 0.0)
+    run.feed(times(0, 1), still({}))
+    deadline = run.session.next_deadline_s()
+    assert deadline == pytest.approx(0.96 + 2.0)
+    run.session.tick(deadline - 0.01)
+    run.collect()
+    assert run.heard.of(Blinded) == []
+    run.session.tick(deadline)
+    run.session.tick(deadline + 1)
+    run.collect()
+    assert [one.silent_s for one in run.heard.of(Blinded)] == pytest.approx([2.0])
+    assert run.session.state is StreamState.STALLED
+    assert run.session.next_deadline_s() is None
+    run.feed(times(5, 6), still({ADA: box_at(300, 180)}))
+    assert run.session.state is StreamState.LIVE
+
+
+def test_a_stream_that_is_known_to_be_down_does_not_alarm_for_silence() -> None:
+    run = Run()
+    run.session.source_event(StreamDown(url="x", code="TIMEOUT", message="", attempt=1, retry_in_s=1.0), 0.0)
+    assert run.session.next_deadline_s() is None
+    assert run.session.state is StreamState.CONNECTING
+
+
+def test_the_end_ends_every_face_and_nothing_follows() -> None:
+    run = Run().feed(times(0, 1), still({ADA: box_at(300, 180)}))
+    run.session.source_event(EndOfStream(frames=25), 1.0)
+    run.session.source_event(EndOfStream(frames=25), 1.0)
+    run.feed(times(1, 2), still({ADA: box_at(300, 180)}))
+    assert run.heard.kinds() == [FaceAppeared, FaceLost, EndOfStream]
+    assert run.session.state is StreamState.ENDED
+
+
+def test_a_picture_without_faces_is_no_face_and_never_makes_events() -> None:
+    run = Run().feed(times(0, 10), still({}))
+    assert run.session.state is StreamState.NO_FACE
+    assert run.heard.events == []
+
+
+def test_a_source_too_slow_for_the_grid_is_low_quality_with_that_reason() -> None:
+    run = Run().feed(times(0, 6, rate_hz=5.0), still({ADA: box_at(300, 180)}))
+    assert run.windows == []
+    assert [(v.state, v.reasons) for v in run.heard.of(VerdictChanged)] == [
+        (FaceState.LOW_QUALITY, (Reason.TOO_SLOW,))
+    ]
+
+
+def test_a_missing_frame_repeats_the_crop_and_is_told() -> None:
+    run = Run().feed([t for t in times(0, 3, rate_hz=12.5) if abs(t - 0.96) > 0.01], still({ADA: box_at(300, 180)}))
+    with_gap = [window for window in run.windows if window.gaps]
+    assert len(with_gap) == 1
+    window = with_gap[0]
+    assert window.crops_real == window.crops_expected - 1
+    index = next(i for i in range(1, 8) if window.pts_s[i] == window.pts_s[i - 1])
+    assert (window.crops[index] == window.crops[index - 1]).all()
+
+
+def test_windows_that_nobody_takes_are_bounded_and_counted() -> None:
+    config = SessionConfig(most_work=3)
+    session = Session(config, detector=PaintedFaces(FACE), mesher=PaintedFaces(FACE))
+    for pts_s in times(0, 8):
+        session.feed(frame_at(pts_s, {ADA: box_at(300, 180)}), pts_s)
+    made = session.statistics().windows
+    kept = session.take_work()
+    assert len(kept) == 3
+    assert session.statistics().work_dropped == made - 3
+    assert kept[-1].pts_end_s > 7.0
+
+
+def scored(window: Window, raw_score: float = 0.4) -> Scored:
+    return Scored(
+        window=window,
+        raw_score=raw_score,
+        taken_s=window.arrival_s + 0.1,
+        begun_s=window.arrival_s + 0.3,
+        ended_s=window.arrival_s + 0.6,
+    )
+
+
+def test_a_score_without_calibration_is_uncertain_and_says_why() -> None:
+    run = Run(SessionConfig(faces=FacesConfig(min_face_px=16)))
+    run.feed(times(0, 1), still({ADA: box_at(300, 180)}))
+    run.session.put_scores([scored(run.windows[0])], now_s=2.0)
+    run.collect()
+    score = run.heard.of(Score)[0]
+    assert score.p_fake is None
+    assert score.raw_score == 0.4
+    assert Reason.UNCALIBRATED in score.reasons
+    assert score.state in (FaceState.UNCERTAIN, FaceState.LOW_QUALITY)
+    assert (score.latency.wait_s, score.latency.queue_s, score.latency.infer_s) == pytest.approx((0.1, 0.2, 0.3))
+    assert (score.pts_start_s, score.pts_end_s) == (run.windows[0].pts_start_s, run.windows[0].pts_end_s)
+
+
+def test_a_score_for_a_generation_that_has_ended_is_refused() -> None:
+    run = Run().feed(times(0, 5), lambda t: {ADA if t < 2.0 else BEN: box_at(300, 180)})
+    stale = next(window for window in run.windows if owners(window) == {ADA})
+    run.session.put_scores([scored(stale)], now_s=5.0)
+    run.collect()
+    assert run.heard.of(Score) == []
+    assert run.session.statistics().stale_scores == 1
+
+
+def test_a_moving_face_gets_a_new_square_and_the_whole_window_through_it() -> None:
+    def people(t: float) -> Mapping[int, Box]:
+        return {ADA: box_at(100 + 100 * t, 180)}
+
+    run = Run(SessionConfig(clip=ClipConfig(hop_s=0.08))).feed(times(0, 4), people)
+    epochs = [window.crop_epoch for window in run.windows]
+    assert epochs == sorted(epochs)
+    assert epochs[-1] > epochs[0]
+    for window in run.windows:
+        # One square for all: the face moves inside the crops by what it moved in the picture.
+        columns = [np.nonzero(crop[112, :, 0] > 40)[0].mean() for crop in window.crops]
+        assert np.diff(columns) == pytest.approx([8.0 * 224 / (2 * 69.3)] * 7, abs=2.5)
+
+
+def test_similarity_windows_hold_the_face_upright_at_the_template() -> None:
+    config = SessionConfig(clip=ClipConfig(recipe="similarity", grid_s=0.04, length=32, hop_s=0.64))
+    run = Run(config).feed(times(0, 3), still({ADA: box_at(300, 180)}))
+    assert run.windows[0].crops.shape == (32, 224, 224, 3)
+    assert all(owners(window) == {ADA} for window in run.windows)
+
+
+def test_the_ring_is_bounded_whatever_the_length_of_the_stream() -> None:
+    run = Run().feed(times(0, 3), still({ADA: box_at(300, 180)}))
+    early = run.session.statistics().ring_bytes
+    run.feed(times(3, 30), still({ADA: box_at(300, 180)}))
+    assert run.session.statistics().ring_bytes == early > 0
+
+
+def test_the_same_frames_give_the_same_windows_whenever_they_are_fed() -> None:
+    def people(t: float) -> Mapping[int, Box]:
+        return {ADA: box_at(120 + 90 * t, 150 + 20 * t)}
+
+    live, offline = Run(), Run()
+    for pts_s in times(0, 4):
+        frame = frame_at(pts_s, people(pts_s))
+        live.session.feed(frame, now_s=1000 + pts_s * 1.1)
+        live.session.tick(1000 + pts_s * 1.1 + 0.01)
+        live.collect()
+        offline.session.feed(frame, now_s=0.0)
+    offline.collect()
+    assert len(live.windows) == len(offline.windows) > 3
+    for one, other in zip(live.windows, offline.windows, strict=True):
+        assert one.pts_s == other.pts_s
+        assert (one.crops == other.crops).all()
