@@ -118,6 +118,12 @@ class SourceTimeout(SourceError):
     remedy = "Check that the camera is streaming; raise sources.open_timeout_s if it is only slow"
 
 
+class SourceDisconnected(SourceError):
+    code = "DISCONNECTED"
+    what = "was streaming and hung up"
+    remedy = "It is opened again by itself; check the camera's uptime and network if this goes on"
+
+
 class SourceNotFound(SourceError):
     code = "NOT_FOUND"
     what = "does not exist"

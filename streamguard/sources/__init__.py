@@ -1,6 +1,8 @@
 """Where pictures come from: a path, a URL, a webcam, or the caller's own frames; out come Frames in media time.
 
 `open_source` is called by the drivers and by anybody who wants frames. Packets, FFmpeg and decoding stay inside.
+Read on in the order in which data flows: address, options, network (or file, webcam), decoding (timeline, pixels,
+sound), reader, outbox, live.
 """
 
 from __future__ import annotations
@@ -11,9 +13,13 @@ from ..clock import Clock, MonotonicClock
 from ..config import SourceConfig
 from .address import address_of, redacted
 from .file import FileSource
+from .live import LiveSource
+from .network import url_opener
+from .push import PushSource
 from .source import Counters, Item, Source, SourceStatistics
+from .webcam import webcam_opener
 
-__all__ = ["Counters", "Item", "Source", "SourceStatistics", "open_source", "redacted"]
+__all__ = ["Counters", "Item", "PushSource", "Source", "SourceStatistics", "open_source", "redacted"]
 
 
 def open_source(
@@ -27,4 +33,7 @@ def open_source(
     config = config or SourceConfig()
     clock = clock or MonotonicClock()
     address = address_of(target)
-    return FileSource(address, config, clock)
+    if address.kind == "file":
+        return FileSource(address, config, clock)
+    opener = webcam_opener if address.kind == "webcam" else url_opener
+    return LiveSource(address.url, opener(address, config, clock), config, clock)

@@ -29,8 +29,12 @@ MOST_UNDECODABLE = 300
 """So many packets in a row that no decoder takes (10 s of video): this is not damage, it is not video."""
 MOST_UNREADABLE = 50
 """So many failures in a row to find the next packet."""
-LONGEST_WAIT_FOR_KEYFRAME = 250
+MOST_CORRUPT = 300
+"""So many damaged pictures in a row: the stream is not going to heal by itself."""
+LONGEST_WAIT_FOR_KEYFRAME = 300
 """Frames. A stream that refreshes its pictures bit by bit never sends a whole one; it is taken after this many."""
+FIRST_PICTURE_S = 30.0
+"""Some cameras send a whole picture only every 20 s, and do not send one for a newcomer."""
 _TEXT_AS_PICTURES = frozenset({"ansi", "bintext", "xbin", "idf"})
 """FFmpeg would happily paint a text file. That is no video."""
 
@@ -92,8 +96,9 @@ class Decoding:
         self._chunks = SoundMaker()
         self._started = False
         self._undecodable = 0
+        self._corrupt = 0
         self._gap: GapCause | None = None
-        self._last_frame_s = clock.now_s()
+        self._last_picture_s = clock.now_s()
         timeline.expect_period(_period_s(self._video))
 
     def items(self) -> Iterator[Frame | AudioChunk | None]:
@@ -105,7 +110,7 @@ class Decoding:
             if not found:
                 yield None
             self._check_silence()
-        if not self._started:
+        if not self._started and not self.endless:
             raise CorruptMedia(self._url, "not one picture could be decoded")
 
     def close(self) -> None:
@@ -159,19 +164,26 @@ class Decoding:
 
     def _frame(self, decoded: VideoFrame) -> Frame | None:
         arrival_s = self._clock.now_s()
+        self._last_picture_s = arrival_s
         self._counters.frames_decoded += 1
         if not self._started and not self._is_clean_start(decoded):
             self._counters.frames_before_keyframe += 1
             return None
         placed = self._place(decoded, arrival_s)
         if decoded.is_corrupt:
-            self._counters.corrupt_frames += 1
+            self._damaged()
             return None
+        self._corrupt = 0
         if placed is None:
             return None
         self._started = True
-        self._last_frame_s = arrival_s
         return self._finished(decoded, placed, arrival_s)
+
+    def _damaged(self) -> None:
+        self._counters.corrupt_frames += 1
+        self._corrupt += 1
+        if self._corrupt > MOST_CORRUPT and self.endless:
+            raise CorruptMedia(self._url, f"{self._corrupt} damaged pictures in a row")
 
     def _finished(self, decoded: VideoFrame, placed: Placed, arrival_s: float) -> Frame:
         gap, self._gap = self._gap, None
@@ -220,8 +232,11 @@ class Decoding:
 
     def _check_silence(self) -> None:
         """Sound or damage alone keep FFmpeg's own time limits quiet."""
-        silent_s = self._clock.now_s() - self._last_frame_s
-        if self._silence_s is not None and silent_s > self._silence_s:
+        if self._silence_s is None:
+            return
+        limit_s = self._silence_s if self._counters.frames_decoded else max(self._silence_s, FIRST_PICTURE_S)
+        silent_s = self._clock.now_s() - self._last_picture_s
+        if silent_s > limit_s:
             raise SourceTimeout(self._url, f"packets come, but no picture for {silent_s:.0f} s")
 
 

@@ -59,13 +59,15 @@ class Outbox(Generic[T]):
             self._items.append((Lane.NEWS, item))
             self._changed.notify_all()
 
-    def put_nowait(self, lane: Lane, item: T) -> None:
+    def put_nowait(self, lane: Lane, item: T) -> bool:
+        """False if the oldest item of the lane was dropped for it."""
         with self._changed:
             self._check_open()
             full = self._is_full(lane)
             self._append(lane, item)
             if full:
                 self._drop_oldest(lane)
+            return not full
 
     def put_wait(self, lane: Lane, item: T, timeout_s: float) -> bool:
         """False if there was no room in time."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from ..errors import PictureError
-from ..picture import Matrix, Picture
+from ..picture import MAX_SIDE_PX, Matrix, Picture
 
 ArrayFormat = Literal["rgb", "bgr", "i420", "nv12"]
 
@@ -65,14 +66,17 @@ class PictureMaker:
         is_rgb = frame.format.is_rgb or frame.format.name == "pal8"
         full = is_rgb or _is_full(frame)
         color_range = ColorRange.JPEG if full else ColorRange.MPEG
-        converted = self._converter_for(frame).reformat(
-            frame,
-            format="yuv420p",
-            src_color_range=color_range,
-            dst_color_range=color_range,
-            dst_colorspace=Colorspace.ITU601 if is_rgb else None,
-            threads=1,
-        )
+        try:
+            converted = self._converter_for(frame).reformat(
+                frame,
+                format="yuv420p",
+                src_color_range=color_range,
+                dst_color_range=color_range,
+                dst_colorspace=Colorspace.ITU601 if is_rgb else None,
+                threads=1,
+            )
+        except (FFmpegError, ValueError) as error:
+            raise PictureError(f"{frame.format.name} cannot be converted") from error
         return _planar(converted, "bt601" if is_rgb else _matrix(frame), full)
 
     def _converter_for(self, frame: VideoFrame) -> VideoReformatter:
@@ -93,6 +97,14 @@ def check_array(array: np.ndarray, format: ArrayFormat) -> None:
             raise PictureError(f"{format} must be (H, W, 3), not {array.shape}")
     elif array.ndim != 2 or 0 in array.shape or array.shape[0] % 3 or array.shape[1] % 2:
         raise PictureError(f"{format} must be (H * 3 / 2, W) with even H and W, not {array.shape}")
+
+    check_size(array.shape[1], array.shape[0])
+
+
+def check_size(width: int, height: int) -> None:
+    """Raise PictureError unless a Picture can be this large."""
+    if not 0 < width <= MAX_SIDE_PX or not 0 < height <= MAX_SIDE_PX:
+        raise PictureError(f"a picture of {width}x{height} pixels: each side must be 1 to {MAX_SIDE_PX}")
 
 
 def picture_from_array(array: np.ndarray, format: ArrayFormat) -> Picture:
