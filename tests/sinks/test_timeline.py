@@ -1,0 +1,210 @@
+"""The picture of tracks has a row a generation, placed by its times, with its end and the stream's breaks marked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from streamguard.errors import SinkError
+from streamguard.events import EndOfStream, Event, FaceAppeared, FaceLost, Kind, MediaGap, StreamDown, VerdictChanged
+from streamguard.picture import Picture
+from streamguard.sinks import Sink, timeline
+from streamguard.sinks.annotate import STATE_COLOURS
+from streamguard.sinks.timeline import (
+    ALARM,
+    FACE_COLOURS,
+    LEFT_PX,
+    LOST_WORDS,
+    RIGHT_PX,
+    ROW_PX,
+    TOP_PX,
+    WIDTH_PX,
+    Break,
+    Row,
+    TracksPicture,
+    draw,
+    tick_step,
+    time_words,
+)
+from streamguard.values import Box, FaceState, GapCause, LostCause
+from tests.sample_events import EVENTS, event_of
+
+BOX = Box(20.0, 20.0, 60.0, 60.0)
+
+
+def at(pts_s: float, kind: Kind) -> Event:
+    return replace(event_of(kind), pts_s=pts_s)
+
+
+def appeared(face_id: int, generation: int = 1) -> FaceAppeared:
+    return FaceAppeared(face_id=face_id, generation=generation, box_px=BOX)
+
+
+def lost(face_id: int, last_s: float, cause: LostCause = LostCause.GONE) -> FaceLost:
+    return FaceLost(face_id=face_id, generation=1, cause=cause, last_seen_pts_s=last_s)
+
+
+def row(**changes: object) -> Row:
+    return replace(Row(face_id=1, generation=1, first_pts_s=0.0, last_pts_s=10.0), **changes)  # type: ignore[arg-type]
+
+
+def columns_of(image: Image.Image, colour: tuple[int, int, int], row_index: int) -> tuple[int, int]:
+    """First and last column in this row that has a pixel of this colour."""
+    top = TOP_PX + row_index * ROW_PX
+    part = np.asarray(image)[top : top + ROW_PX, LEFT_PX:]
+    xs = np.nonzero((part == colour).all(axis=2).any(axis=0))[0]
+    assert len(xs), f"row {row_index} has no pixel of {colour}"
+    return int(xs[0]) + LEFT_PX, int(xs[-1]) + LEFT_PX
+
+
+def test_is_a_sink_that_takes_every_kind(tmp_path: Path) -> None:
+    sink = TracksPicture(tmp_path / "tracks.png")
+    assert isinstance(sink, Sink)
+    for event in EVENTS:
+        sink.send(event)
+    sink.close()
+    with Image.open(tmp_path / "tracks.png") as image:
+        assert image.width == WIDTH_PX
+
+
+def test_rows_follow_births_losses_and_verdicts(tmp_path: Path) -> None:
+    sink = TracksPicture(tmp_path / "tracks.png")
+    verdict = VerdictChanged(
+        face_id=1, generation=1, state=FaceState.LIKELY_FAKE, previous=FaceState.WARMING_UP, reasons=()
+    )
+    for event in (
+        at(1.0, appeared(1)),
+        at(2.0, appeared(2)),
+        at(3.0, verdict),
+        at(5.0, lost(1, 4.5, LostCause.CONTACT)),
+        at(5.5, appeared(1, generation=2)),
+        at(9.0, EndOfStream(frames=225)),
+    ):
+        sink.send(event)
+    first, second, third = sink.rows()
+    assert (first.first_pts_s, first.last_pts_s, first.lost) == (1.0, 4.5, LostCause.CONTACT)
+    assert first.verdicts == ((3.0, FaceState.LIKELY_FAKE),)
+    assert (second.last_pts_s, second.lost) == (9.0, None), "a face that is still there ends with the stream"
+    assert (third.face_id, third.generation, third.first_pts_s) == (1, 2, 5.5)
+
+
+def test_bar_spans_the_time_from_birth_to_loss() -> None:
+    image = draw([row(first_pts_s=2.5, last_pts_s=7.5), row(face_id=2)])
+    plot = WIDTH_PX - LEFT_PX - RIGHT_PX
+    colour = FACE_COLOURS[1]
+    order = 1  # the face born at 0 s is above
+    assert columns_of(image, colour, order) == pytest.approx((LEFT_PX + plot / 4, LEFT_PX + plot * 3 / 4), abs=2)
+
+
+def test_rows_stand_in_the_order_of_birth() -> None:
+    image = draw([row(face_id=2, first_pts_s=5.0), row(face_id=1)])
+    assert columns_of(image, FACE_COLOURS[1], 0)[0] < columns_of(image, FACE_COLOURS[2], 1)[0]
+
+
+def test_generations_of_one_face_have_one_colour_and_neighbours_differ() -> None:
+    image = draw([row(), row(generation=2, first_pts_s=5.0), row(face_id=2, first_pts_s=6.0)])
+    columns_of(image, FACE_COLOURS[1], 0)
+    columns_of(image, FACE_COLOURS[1], 1)
+    columns_of(image, FACE_COLOURS[2], 2)
+
+
+def test_states_are_a_stripe_below_the_bar() -> None:
+    verdicts = ((0.0, FaceState.LIKELY_REAL), (5.0, FaceState.LIKELY_FAKE))
+    image = draw([row(verdicts=verdicts)])
+    real = columns_of(image, STATE_COLOURS[FaceState.LIKELY_REAL], 0)
+    fake = columns_of(image, STATE_COLOURS[FaceState.LIKELY_FAKE], 0)
+    assert real[1] == pytest.approx(fake[0], abs=2)
+    assert fake[1] == pytest.approx(WIDTH_PX - RIGHT_PX, abs=2)
+
+
+def test_break_is_a_line_through_every_row_where_it_happened() -> None:
+    breaks = [Break(pts_s=5.0, words="cut")]
+    image = draw([row(last_pts_s=4.0), row(face_id=2, last_pts_s=4.0), row(face_id=3, first_pts_s=9.0)], breaks)
+    middle = LEFT_PX + (WIDTH_PX - LEFT_PX - RIGHT_PX) / 2
+    for i in range(3):
+        assert columns_of(image, ALARM, i)[0] == pytest.approx(middle, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        *((MediaGap(cause=cause, gap_s=0.0), timeline.GAP_WORDS[cause]) for cause in GapCause),
+        (StreamDown(url="u", code="TIMEOUT", message="", attempt=1), "source down"),
+        (EndOfStream(frames=1), "end of stream"),
+    ],
+)
+def test_breaks_of_the_stream_are_named(kind: Kind, words: str, tmp_path: Path) -> None:
+    sink = TracksPicture(tmp_path / "tracks.png")
+    sink.send(at(2.0, kind))
+    assert [(item.pts_s, item.words) for item in sink._breaks] == [(2.0, words)]
+
+
+def test_every_way_to_be_lost_has_a_word() -> None:
+    assert set(LOST_WORDS) == set(LostCause)
+
+
+def test_thumbnail_is_the_face_when_first_seen(tmp_path: Path) -> None:
+    rgb = np.zeros((100, 100, 3), np.uint8)
+    rgb[20:60, 20:60] = (240, 60, 60)
+    sink = TracksPicture(tmp_path / "tracks.png")
+    sink.send(at(0.0, appeared(1)))
+    sink.see(1, 1, Picture.from_rgb(rgb), BOX)
+    sink.see(1, 1, Picture.from_rgb(np.zeros_like(rgb)), BOX)
+    sink.see(9, 1, Picture.from_rgb(rgb), BOX)  # of a face that never appeared
+    (made,) = sink.rows()
+    assert made.thumbnail is not None
+    assert np.abs(made.thumbnail[26, 26].astype(int) - (240, 60, 60)).max() < 8
+    assert made.thumbnail[1, 1].max() < 12, "a little of the surroundings is shown"
+    shown = np.asarray(sink.draw())[TOP_PX + ROW_PX // 2, 46]
+    assert np.abs(shown.astype(int) - (240, 60, 60)).max() < 8
+
+
+def test_late_faces_of_a_long_stream_are_only_counted(tmp_path: Path) -> None:
+    sink = TracksPicture(tmp_path / "tracks.png")
+    for face_id in range(timeline.MOST_ROWS + 7):
+        sink.send(at(float(face_id), appeared(face_id)))
+        sink.send(at(float(face_id), lost(face_id, float(face_id))))
+    assert len(sink.rows()) == timeline.MOST_ROWS
+    assert sink._left_out == 7
+
+
+def test_stream_without_a_face_is_a_picture_too(tmp_path: Path) -> None:
+    sink = TracksPicture(tmp_path / "new folder" / "tracks.png")
+    sink.close()
+    sink.close()
+    with Image.open(tmp_path / "new folder" / "tracks.png") as image:
+        assert image.width == WIDTH_PX
+
+
+def test_picture_that_cannot_be_written_is_a_typed_error(tmp_path: Path) -> None:
+    with pytest.raises(SinkError):
+        TracksPicture(tmp_path).close()
+
+
+@pytest.mark.parametrize("span_s", [0.2, 1.0, 7.0, 59.0, 61.0, 600.0, 4000.0, 86_400.0, 2_000_000.0])
+def test_axis_has_a_handful_of_round_ticks(span_s: float) -> None:
+    assert 1 < span_s / tick_step(span_s) <= 10
+
+
+@pytest.mark.parametrize(
+    ("pts_s", "step_s", "words"),
+    [
+        (0.0, 1.0, "0 s"),
+        (2.5, 0.5, "2.5 s"),
+        (59.0, 1.0, "59 s"),
+        (90.0, 30.0, "1:30"),
+        (90.5, 0.5, "1:30.5"),
+        (7500.0, 300.0, "2:05:00"),
+    ],
+)
+def test_tick_is_written_as_people_do(pts_s: float, step_s: float, words: str) -> None:
+    assert time_words(pts_s, step_s) == words
+
+
+def test_stream_that_began_long_ago_is_drawn_from_its_first_face() -> None:
+    image = draw([row(first_pts_s=90_000.0, last_pts_s=90_010.0)])
+    assert columns_of(image, FACE_COLOURS[1], 0)[0] == pytest.approx(LEFT_PX, abs=2)
