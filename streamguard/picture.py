@@ -213,6 +213,9 @@ def _padded_part(plane: np.ndarray, x0: float, y0: float, x1: float, y1: float) 
     inside = plane[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
     if left >= 0 and top >= 0 and right <= width and bottom <= height:
         return inside, left, top
+    if inside.size > 0:  # np.pad is many times faster than picking pixels by index, but needs something to repeat
+        beyond = ((max(-top, 0), max(bottom - height, 0)), (max(-left, 0), max(right - width, 0)))
+        return np.pad(inside, beyond, mode="edge"), left, top
     rows = np.clip(np.arange(top, bottom), 0, height - 1)
     columns = np.clip(np.arange(left, right), 0, width - 1)
     return plane[rows[:, None], columns[None, :]], left, top

@@ -171,7 +171,7 @@ class Quality:
     pitch_deg: float
     roll_deg: float
     presence: float
-    """The mesh network's confidence that it sees a whole face, 0 to 1: falls with occlusion."""
+    """How surely a whole face is seen, 0 to 1: the mesh network's confidence, less where masks or the like cover it."""
     padded: float
     """Share of the face's surroundings (a square of twice its size) that lies outside the picture, 0 to 1."""
 

