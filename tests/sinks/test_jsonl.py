@@ -50,6 +50,12 @@ def test_line_is_there_before_the_file_is_closed(tmp_path: Path) -> None:
         assert (tmp_path / "events.jsonl").read_text(encoding="utf-8") == event_to_json(EVENTS[0]) + "\n"
 
 
+def test_line_does_not_wait_in_a_buffer() -> None:
+    below = io.BytesIO()
+    JsonLines(io.BufferedWriter(below), "standard output", owned=False).send(EVENTS[0])
+    assert below.getvalue() == event_to_json(EVENTS[0]).encode() + b"\n"
+
+
 def test_file_that_is_there_already_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_text("old\n", encoding="utf-8")
