@@ -52,7 +52,8 @@ def test_line_is_there_before_the_file_is_closed(tmp_path: Path) -> None:
 
 def test_line_does_not_wait_in_a_buffer() -> None:
     below = io.BytesIO()
-    JsonLines(io.BufferedWriter(below), "standard output", owned=False).send(EVENTS[0])
+    buffer = io.BufferedWriter(below)
+    JsonLines(buffer, "standard output", owned=False).send(EVENTS[0])
     assert below.getvalue() == event_to_json(EVENTS[0]).encode() + b"\n"
 
 
