@@ -15,8 +15,8 @@ from urllib.parse import unquote, urlsplit
 SECRET = "***"
 
 _SECRET_NAME = (
-    r"(?:\w*token\w*|\w*passw\w*|\w*secret\w*|\w*signature\w*|\w*credential\w*|\w*session\w*|(?:\w*[-_])?key"
-    r"|apikey|pwd|pass|psw|user|username|usr|login|auth|sig|jwt|hdnea|hdnts)"
+    r"(?:[\w-]*(?:token|pass|secret|signature|credential|session)[\w-]*|(?:[\w-]*[-_])?key"
+    r"|apikey|pwd|psw|user|username|usr|login|auth|sig|jwt|hdnea|hdnts)"
 )
 _IN_QUERY = re.compile(rf"(?i)((?:^|[?&;#]){_SECRET_NAME}=)[^&;#]*")
 # Some recorders put it into the path: rtsp://host/user=admin_password=abc_channel=1.sdp
@@ -42,15 +42,15 @@ class Address:
 
     @property
     def host_and_port(self) -> tuple[str, int] | None:
-        """Whom to call, where the URL says or implies it."""
-        if self.kind != "url":
+        """Whom to call over TCP; None where the scheme is another."""
+        if self.scheme not in _PORTS:
             return None
         try:
             parts = urlsplit(self.location)
-            port = parts.port or _PORTS.get(parts.scheme.lower())
+            port = parts.port or _PORTS[self.scheme]
         except ValueError:
             return None
-        return (parts.hostname, port) if parts.hostname and port else None
+        return (parts.hostname, port) if parts.hostname else None
 
 
 _PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935, "rtmps": 443}

@@ -6,7 +6,7 @@ import av
 
 from ..clock import Clock
 from ..config import SourceConfig
-from ..errors import SourceError
+from ..errors import CorruptMedia, SourceError, SourceTimeout
 from .address import Address
 from .decoding import Decoding, Media
 from .failure import source_error
@@ -21,6 +21,7 @@ def url_opener(address: Address, config: SourceConfig, clock: Clock) -> OpenMedi
     """One connection to a URL each time it is called."""
 
     def open_url(timeline: Timeline, counters: Counters) -> Media:
+        started_s = clock.now_s()
         try:
             # PyAV's limit for opening only: FFmpeg polls it, and each poll takes the GIL. While reading, FFmpeg's own
             # limits (see options.py) cost nothing.
@@ -31,7 +32,8 @@ def url_opener(address: Address, config: SourceConfig, clock: Clock) -> OpenMedi
                 metadata_errors="replace",
             )
         except av.error.FFmpegError as error:
-            raise better_told(source_error(address.url, error), address, config) from error
+            took_s = clock.now_s() - started_s
+            raise better_told(_timed(source_error(address.url, error), took_s, config), address, config) from error
         # A recording behind a URL can wait and has an end; so does a list of segments that says so.
         recording = container.duration is not None
         try:
@@ -52,3 +54,11 @@ def url_opener(address: Address, config: SourceConfig, clock: Clock) -> OpenMedi
             raise
 
     return open_url
+
+
+def _timed(error: SourceError, took_s: float, config: SourceConfig) -> SourceError:
+    """FFmpeg's RTSP calls it invalid data, or an I/O error, when no answer came in time."""
+    limit_s = min(config.open_timeout_s, config.read_timeout_s)
+    if type(error) in (CorruptMedia, SourceError) and took_s > 0.9 * limit_s:
+        return SourceTimeout(error.url, f"no answer for {took_s:.0f} s")
+    return error

@@ -121,7 +121,8 @@ class Scene:
         for cover in self.covers:
             box = cover.box_px(pts_s)
             if box is not None:
-                canvas[max(0, int(box.y0)) : int(box.y1), max(0, int(box.x0)) : int(box.x1)] = cover.colour
+                left, top, right, bottom = (max(0, int(side)) for side in box)
+                canvas[top:bottom, left:right] = cover.colour
         gain = 1.0 + self.light * sin(2 * pi * 0.11 * pts_s)
         seed = np.random.default_rng(round(pts_s * 1e6) % 2**32)
         grain = seed.standard_normal((64, 64), np.float32) * self.noise
