@@ -15,6 +15,7 @@ docs/architecture.md says why it is so. The names below are the public ones; eve
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +149,8 @@ __all__ = [
     "event_to_json",
     "event_to_proto",
 ]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent until its host asks to hear
 
 
 def __getattr__(name: str) -> Any:

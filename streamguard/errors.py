@@ -107,12 +107,16 @@ class SourceError(StreamGuardError):
 
 
 class SourceUnreachable(SourceError):
+    """Nobody answers at that host and port."""
+
     code = "UNREACHABLE"
     what = "does not answer"
     remedy = "Check host, port and firewall"
 
 
 class SourceTimeout(SourceError):
+    """Somebody answered, then nothing came."""
+
     code = "TIMEOUT"
     what = "accepted the connection and then sent nothing in time"
     remedy = "Check that the camera is streaming; raise sources.open_timeout_s if it is only slow"
@@ -125,24 +129,32 @@ class SourceDisconnected(SourceError):
 
 
 class SourceNotFound(SourceError):
+    """The file, path or stream does not exist there."""
+
     code = "NOT_FOUND"
     what = "does not exist"
     remedy = "Check the path"
 
 
 class SourceAuthFailed(SourceError):
+    """User name or password refused."""
+
     code = "AUTH_FAILED"
     what = "refused the user name or password"
     remedy = "Give them in the URL (scheme://user:password@host); they are never logged"
 
 
 class SourceTLSFailed(SourceError):
+    """The encrypted connection could not be trusted or made."""
+
     code = "TLS_FAILED"
     what = "could not be trusted or reached over TLS"
     remedy = "Name the camera's CA file in sources.tls_ca_file, or set sources.tls_verify to false to accept any"
 
 
 class CodecUnsupported(SourceError):
+    """No decoder for what it sends."""
+
     code = "CODEC_UNSUPPORTED"
     what = "sends a codec or protocol that this build of FFmpeg cannot read"
     remedy = "Run: streamguard doctor"
@@ -150,6 +162,8 @@ class CodecUnsupported(SourceError):
 
 
 class NoVideo(SourceError):
+    """There is sound or data, but no picture."""
+
     code = "NO_VIDEO"
     what = "has no video stream"
     remedy = "StreamGuard looks at faces: give it a source with a picture"
@@ -157,12 +171,16 @@ class NoVideo(SourceError):
 
 
 class CorruptMedia(SourceError):
+    """It sends something that cannot be decoded."""
+
     code = "CORRUPT"
     what = "cannot be decoded"
     remedy = "Try it with: ffprobe URL"
 
 
 class SourceAbandoned(SourceError):
+    """Too many decoder threads hang on it: no more are started."""
+
     code = "ABANDONED"
     what = "hangs inside the decoder again and again; no further decoder thread is started"
     remedy = "Remove the stream, or restart the process"

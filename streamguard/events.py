@@ -1,6 +1,6 @@
 """What comes out of a stream. `proto/streamguard/v1/events.proto` is the definition; these classes are its Python face.
 
-Field for field the same (tests/test_events.py holds them together), so one generic converter, `wire.py`, serves them all.
+Field for field the same (tests/test_events.py holds them together), so one generic converter, `wire.py`, serves all.
 
     match event.kind:
         case FaceAppeared(face_id=face_id): ...
@@ -59,6 +59,8 @@ class MediaGap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceAppeared:
+    """A face generation begins: a new face, or one that may be somebody else now."""
+
     face_id: int
     generation: int
     box_px: Box
@@ -66,6 +68,8 @@ class FaceAppeared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceLost:
+    """A face generation is over; nothing more comes for it."""
+
     face_id: int
     generation: int
     cause: LostCause
@@ -105,6 +109,8 @@ class Score:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictChanged:
+    """What StreamGuard thinks of a face is another than before."""
+
     face_id: int
     generation: int
     state: FaceState

@@ -34,6 +34,8 @@ Affine = tuple[float, float, float, float, float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Picture:
+    """One picture: three planes of bytes, and how they mean colours."""
+
     y: np.ndarray  # (H, W) uint8, rows may be padded
     u: np.ndarray  # (ceil(H/2), ceil(W/2)) uint8
     v: np.ndarray  # (ceil(H/2), ceil(W/2)) uint8

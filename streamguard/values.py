@@ -1,4 +1,4 @@
-"""The nouns of StreamGuard, in the order in which data flows: Frame, Face, Patch, Window. What comes out is in events.py.
+"""The nouns of StreamGuard, in the order in which data flows: Frame, Face, Patch, Window. Events are in events.py.
 
 All are frozen. Units stand in the names: `_s` seconds, `_px` pixels of the source picture. `pts_s` is media time (the
 stream's own clock, always increasing within one stream); wall-clock time is never stored in the same field.
@@ -62,6 +62,8 @@ class Box(NamedTuple):
 
 
 class StreamState(StrEnum):
+    """State of a whole video stream."""
+
     CONNECTING = "CONNECTING"
     LIVE = "LIVE"
     NO_FACE = "NO_FACE"
@@ -72,6 +74,8 @@ class StreamState(StrEnum):
 
 
 class FaceState(StrEnum):
+    """State of one face."""
+
     WARMING_UP = "WARMING_UP"
     LIKELY_REAL = "LIKELY_REAL"
     UNCERTAIN = "UNCERTAIN"

@@ -25,12 +25,14 @@ from .v1 import events_pb2
 
 
 def event_to_proto(event: Event) -> events_pb2.Event:
+    """The same event as a protobuf message."""
     message = events_pb2.Event()
     _fill(message, event, "")
     return message
 
 
 def event_from_proto(message: events_pb2.Event) -> Event:
+    """The event that a protobuf message carries."""
     return _read(Event, message, "")
 
 
@@ -40,6 +42,7 @@ def event_to_bytes(event: Event) -> bytes:
 
 
 def event_from_bytes(data: bytes) -> Event:
+    """The event in protobuf's binary form."""
     try:
         message = events_pb2.Event.FromString(data)
     except DecodeError as exc:
@@ -55,6 +58,7 @@ def event_to_json(event: Event) -> str:
 
 
 def event_from_json(text: str | bytes) -> Event:
+    """The event on one line of JSON; fields may be left out where zero or absent, as proto3 JSON allows."""
     message = events_pb2.Event()
     try:
         json_format.Parse(text, message)
