@@ -1,7 +1,7 @@
 """BlazeFace, the detector behind MediaPipe: a picture and a region in, detections in picture pixels out.
 
 Two networks (Apache-2.0, see assets.py): short range (128 px; Bazarevsky et al., 2019) and full range, sparse (192 px).
-Which of them looks at what is decided by measurement: see `open_blazeface`.
+Which of them looks at what is decided by measurement: see BlazeFacePair.
 """
 
 from __future__ import annotations
@@ -102,5 +102,18 @@ def _overlaps(one: np.ndarray, all_answers: np.ndarray) -> np.ndarray:
     return shared / np.maximum(either, 1e-9)
 
 
-def open_blazeface() -> BlazeFace:
-    return BlazeFace(FULL_RANGE)
+class BlazeFacePair:
+    """Full range everywhere; where it finds nobody in a whole picture, short range has a second look.
+
+    Measured: full range finds faces half as large as short range does, and is fooled less, but misses some faces that fill the picture, which are short range's trade.
+    """
+
+    def __init__(self, *, min_score: float = 0.5) -> None:
+        self._full = BlazeFace(FULL_RANGE, min_score=min_score)
+        self._short = BlazeFace(SHORT_RANGE, min_score=min_score)
+
+    def detect(self, picture: Picture, region_px: Box | None) -> list[Detection]:
+        found = self._full.detect(picture, region_px)
+        if found or region_px is not None:
+            return found
+        return self._short.detect(picture, None)

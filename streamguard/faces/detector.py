@@ -35,9 +35,9 @@ class FaceMesher(Protocol):
 def open_detector(path: str | Path | None = None) -> FaceDetector:
     """The built-in BlazeFace pair, or a YuNet or SCRFD file (.onnx) that the user names. Fetches models if needed."""
     if path is None:
-        from .blazeface import open_blazeface
+        from .blazeface import BlazeFacePair
 
-        return open_blazeface()
+        return BlazeFacePair()
     from .onnx_detectors import open_onnx_detector
 
     return open_onnx_detector(Path(path))

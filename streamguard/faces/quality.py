@@ -34,7 +34,7 @@ _INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityLimits:
-    """Beyond these a face is LOW_QUALITY. Of 555 faces in real clips and portraits, 11 are: 10 as OCCLUDED, 1 as PADDED."""
+    """Beyond these a face is LOW_QUALITY. Ordinary faces in real clips and portraits pass."""
 
     min_size_px: float = 48.0
     min_sharpness: float = 0.25
