@@ -1,0 +1,77 @@
+# `make demo` and `make test` set everything up by themselves: they need Python 3.11 or newer, make, and a package index.
+# CI runs these same words (.ci/run). Another Python: make test PYTHON=python3.12
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-full check bench proto docs clean models
+
+help:
+	@echo "New here? Type: make demo    (sets up a virtual environment, finds faces in a test video, shows what it saw)"
+	@echo
+	@echo "  make setup      virtual environment in $(VENV) with everything for development, and the face models"
+	@echo "  make demo       watch a test video and write what was seen to out/demo"
+	@echo "  make test       the tests; those that need real servers are skipped where these are not installed"
+	@echo "  make test-full  the tests with long counts, and memory over 200,000 frames (about an hour)"
+	@echo "  make check      lint, format, types, and whether generated code is fresh"
+	@echo "  make bench      measure; results go to benchmarks/results"
+	@echo "  make proto      write streamguard/v1 from proto/ anew"
+	@echo "  make docs       check that the docs link to what exists"
+	@echo "  make clean      remove the virtual environment and everything that was built"
+
+setup: $(VENV)/.stamp-test models
+
+demo: $(VENV)/.stamp-demo models
+	$(BIN)/streamguard demo --out out/demo
+
+test: setup
+	$(BIN)/python -m pytest -q
+
+test-full: setup
+	$(BIN)/python -m pytest -q -m "full or not full"
+	$(BIN)/python benchmarks/soak.py --frames 200000 --out benchmarks/results/soak.json
+
+check: $(VENV)/.stamp-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python proto/generate.py --check
+
+# One file a question; common.py is what they share, and soak.py takes too long for here.
+bench: setup
+	set -e; for file in $(filter-out %/common.py %/soak.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$file; done
+
+proto: $(VENV)/.stamp-test
+	$(BIN)/python proto/generate.py
+
+docs: $(VENV)/.stamp-test
+	$(BIN)/python -m pytest -q tests/test_repo.py -k docs
+
+clean:
+	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The face models, and the portrait that demo and tests look at. Says nothing and asks nobody when they are here.
+models: $(VENV)/.stamp-demo
+	$(BIN)/streamguard models pull
+	$(BIN)/streamguard models pull portrait
+
+# Where the environment itself is made: its own stamp, so that a half-made one is made again.
+$(VENV)/.stamp-venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "StreamGuard needs Python 3.11 or newer; $(PYTHON) is not. Name another: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "This Python cannot make virtual environments. On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.stamp-demo: pyproject.toml $(VENV)/.stamp-venv
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.stamp-test: pyproject.toml $(VENV)/.stamp-demo
+	$(PIP) -e '.[test]'
+	@touch $@
