@@ -121,7 +121,9 @@ def damage(packet: av.Packet, index: int) -> list[av.Packet]:
 
 
 def test_damaged_packets_are_skipped_and_counted(tmp_path: Path) -> None:
-    source = open_source(write_video(tmp_path / "torn.mkv", frames=40, codec="mjpeg", pixel_format="yuvj420p", edit=damage))
+    source = open_source(
+        write_video(tmp_path / "torn.mkv", frames=40, codec="mjpeg", pixel_format="yuvj420p", edit=damage)
+    )
     with source:
         frames = frames_of(list(source))
         decoded = source.statistics().decoded

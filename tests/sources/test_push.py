@@ -1,0 +1,171 @@
+"""Pushed frames: never blocking, never keeping the caller's memory, wrong ones refused at the call."""
+
+from __future__ import annotations
+
+import threading
+from fractions import Fraction
+from typing import cast
+
+import av
+import numpy as np
+import pytest
+
+from streamguard.config import SourceConfig
+from streamguard.errors import ClosedError, PictureError
+from streamguard.events import EndOfStream, StreamUp
+from streamguard.sources import Item, PushSource
+from streamguard.sources.pixels import ArrayFormat
+from streamguard.testing import ManualClock
+from streamguard.values import Frame, GapCause
+
+from .scripted import PATIENCE_S, rgb_picture
+
+
+def pushed(source: PushSource) -> list[Frame]:
+    """What waits, without the news that it is up."""
+    source.end()
+    return [item for item in source if isinstance(item, Frame)]
+
+
+def roomy() -> PushSource:
+    return PushSource("call-1", SourceConfig(queue_frames=100), clock=ManualClock(500.0))
+
+
+def test_array_comes_out_as_a_frame() -> None:
+    source = roomy()
+    rgb = rgb_picture(64, 48, 0)
+    assert source.push(rgb, 1.5)
+    up, frame = source.read(0.0), source.read(0.0)
+    assert up == StreamUp(url="push:call-1", width=64, height=48, codec="raw")
+    assert isinstance(frame, Frame)
+    assert (frame.pts_s, frame.arrival_s) == (1.5, 500.0)
+    assert np.abs(frame.picture.rgb().astype(int) - rgb).mean() < 2
+
+
+@pytest.mark.parametrize(
+    ("format", "shape"), [("rgb", (48, 64, 3)), ("bgr", (48, 64, 3)), ("i420", (72, 64)), ("nv12", (72, 64))]
+)
+def test_array_is_copied_before_push_returns(format: ArrayFormat, shape: tuple[int, ...]) -> None:
+    source = roomy()
+    array = np.full(shape, 90, np.uint8)
+    source.push(array, 0.0, format=format)
+    array[:] = 255
+    (frame,) = pushed(source)
+    assert frame.picture.y.max() < 150
+
+
+def test_video_frame_is_kept_by_reference_with_its_own_time() -> None:
+    source = roomy()
+    frame = av.VideoFrame(64, 48, "yuv420p")
+    frame.pts, frame.time_base = 180_000, Fraction(1, 90_000)
+    source.push(frame)
+    (out,) = pushed(source)
+    assert out.pts_s == 2.0
+    assert np.shares_memory(out.picture.y, np.frombuffer(memoryview(frame.planes[0]), np.uint8))
+
+
+def test_given_time_counts_more_than_the_frames_own() -> None:
+    source = roomy()
+    frame = av.VideoFrame(64, 48, "yuv420p")
+    frame.pts, frame.time_base = 180_000, Fraction(1, 90_000)
+    source.push(frame, 7.0)
+    assert [out.pts_s for out in pushed(source)] == [7.0]
+
+
+def test_array_without_time_has_the_time_since_the_start() -> None:
+    clock = ManualClock(500.0)
+    source = PushSource("x", clock=clock)
+    clock.advance(0.25)
+    source.push(rgb_picture(64, 48, 0))
+    clock.advance(0.5)
+    source.push(rgb_picture(64, 48, 0))
+    assert [frame.pts_s for frame in pushed(source)] == [0.25, 0.75]
+
+
+def test_full_queue_drops_the_oldest_and_says_so() -> None:
+    source = PushSource("x", SourceConfig(queue_frames=2))
+    answers = [source.push(rgb_picture(16, 16, i), float(i)) for i in range(4)]
+    assert answers == [True, True, False, False]
+    assert [frame.pts_s for frame in pushed(source)] == [2.0, 3.0]
+    assert source.statistics().frame_queue.dropped == 2
+
+
+def test_times_that_do_not_grow_are_handled() -> None:
+    source = roomy()
+    for pts_s in (10.0, 10.04, 10.04, 10.02, 3.0, 3.04):
+        source.push(rgb_picture(16, 16, 0), pts_s)
+    frames = pushed(source)
+    assert [round(frame.pts_s, 3) for frame in frames] == [10.0, 10.04, 10.08, 10.12]
+    assert [frame.gap for frame in frames] == [None, None, GapCause.BACKWARD_JUMP, None]
+    decoded = source.statistics().decoded
+    assert (decoded.duplicate_frames, decoded.late_frames) == (1, 1)
+
+
+def test_broken_time_survives_the_drop_of_its_frame() -> None:
+    source = PushSource("x", SourceConfig(queue_frames=1))
+    for pts_s in (10.0, 3.0, 3.04):
+        source.push(rgb_picture(16, 16, 0), pts_s)
+    assert [frame.gap for frame in pushed(source)] == [GapCause.BACKWARD_JUMP]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float64), "a path", None, av.VideoFrame(0, 0, "yuv420p")],
+)
+def test_wrong_frame_is_refused_at_the_call(frame: object) -> None:
+    source = roomy()
+    with pytest.raises(PictureError):
+        source.push(cast(np.ndarray, frame), 0.0)
+    assert source.read(0.0) is None
+
+
+def test_end_is_the_last_item_after_what_waits() -> None:
+    source = roomy()
+    source.push(rgb_picture(16, 16, 0), 0.0)
+    source.end()
+    source.end()
+    items: list[Item] = list(source)
+    assert [type(item) for item in items] == [StreamUp, Frame, EndOfStream]
+    assert items[-1] == EndOfStream(frames=1)
+    with pytest.raises(ClosedError):
+        source.read(0.0)
+
+
+def test_push_after_end_or_close_is_an_error() -> None:
+    for stop in (PushSource.end, PushSource.close):
+        source = roomy()
+        stop(source)
+        with pytest.raises(ClosedError):
+            source.push(rgb_picture(16, 16, 0), 0.0)
+
+
+def test_close_lets_go_of_what_waits_and_wakes_the_reader() -> None:
+    source = roomy()
+    ended = threading.Event()
+
+    def read_on() -> None:
+        list(source)
+        ended.set()
+
+    reader = threading.Thread(target=read_on)
+    reader.start()
+    source.close()
+    assert ended.wait(PATIENCE_S)
+    reader.join()
+
+
+def test_many_threads_may_push() -> None:
+    source = PushSource("x", SourceConfig(queue_frames=1000))
+
+    def push_some(start: int) -> None:
+        for index in range(50):
+            source.push(rgb_picture(16, 16, 0), start + index * 0.001)
+
+    threads = [threading.Thread(target=push_some, args=(0,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    times = [frame.pts_s for frame in pushed(source)]
+    assert times == sorted(set(times))
+    assert source.statistics().decoded.frames_decoded == 200
