@@ -54,7 +54,7 @@ clean:
 	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The face models, and the portrait that demo and tests look at. Says nothing and asks nobody when they are here.
+# The face models, and the portrait that demo and tests look at. Asks nobody when they are here.
 models: $(VENV)/.stamp-demo
 	$(BIN)/streamguard models pull
 	$(BIN)/streamguard models pull portrait
