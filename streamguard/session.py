@@ -87,6 +87,8 @@ class _Watched:
     """What the session keeps for one live face generation."""
 
     ring: PatchRing
+    face: Face
+    """As last measured."""
     square: Square | None = None
     crop_epoch: int = 0
     next_window_index: int = 0
@@ -236,6 +238,15 @@ class Session:
     def state(self) -> StreamState:
         return self._state
 
+    def faces(self) -> list[Face]:
+        """The faces that are followed now, each as it was last measured."""
+        return [watched.face for watched in self._watched.values()]
+
+    def face_state(self, face: Face) -> FaceState:
+        """WARMING_UP for a face that is not followed any more."""
+        watched = self._watched.get((face.face_id, face.generation))
+        return FaceState.WARMING_UP if watched is None else watched.state
+
     def statistics(self) -> SessionStatistics:
         rings = [watched.ring for watched in self._watched.values()]
         live = [ring.statistics() for ring in rings]
@@ -297,7 +308,7 @@ class Session:
     def _watch(self, face: Face, frame: Frame) -> None:
         clip = self._config.clip
         ring = PatchRing(anchor_pts_s=frame.pts_s, grid_s=clip.grid_s, capacity=clip.memory + clip.length)
-        self._watched[face.face_id, face.generation] = _Watched(ring=ring)
+        self._watched[face.face_id, face.generation] = _Watched(ring=ring, face=face)
         self._emit(FaceAppeared(face_id=face.face_id, generation=face.generation, box_px=face.box_px))
 
     def _drop_lost(self, lost: Sequence[Lost]) -> None:
@@ -317,6 +328,7 @@ class Session:
 
     def _take_patch(self, face: Face, frame: Frame) -> None:
         watched = self._watched[face.face_id, face.generation]
+        watched.face = face
         ring = watched.ring
         if not ring.wants(frame.pts_s):
             return

