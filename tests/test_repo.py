@@ -126,3 +126,16 @@ def test_docs_link_to_files_that_exist() -> None:
         if "://" not in target and not target.startswith("mailto:") and not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_code_in_the_docs_imports_what_exists() -> None:
+    blocks = [
+        block
+        for page in FILES
+        if page.suffix == ".md"
+        for block in re.findall(r"```python\n(.*?)```", text_of(page), re.DOTALL)
+    ]
+    assert blocks
+    for block in blocks:
+        imports = [node for node in ast.parse(block).body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        exec(compile(ast.Module(imports, type_ignores=[]), "docs", "exec"), {})
