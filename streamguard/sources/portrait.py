@@ -150,6 +150,20 @@ def walk(points: Sequence[tuple[float, float, float, float]]) -> Path2D:
     return path
 
 
+def two_people(photograph: Path) -> Scene:
+    """The demo: two people who walk past each other; one is covered for a moment, the other for long."""
+    ada = walk([(0, 330, 380, 150), (2, 330, 380, 150), (5, 930, 360, 150), (99, 930, 360, 150)])
+    ben = walk([(0, 930, 360, 170), (2, 930, 360, 170), (5, 330, 380, 170), (99, 330, 380, 170)])
+
+    def hand(t: float) -> Box | None:
+        if 7.0 <= t < 7.3:
+            return Box(180, 200, 500, 600)
+        return Box(780, 180, 1080, 580) if 8.0 <= t < 10.0 else None
+
+    actors = [Actor(person=PEOPLE[0], path=ada), Actor(person=PEOPLE[1], path=ben)]
+    return Scene(photograph=photograph, width=1280, height=720, actors=actors, covers=[Cover(box_px=hand)])
+
+
 def gallery(photograph: Path, *, width: int, height: int, rows: int, columns: int, face_px: float) -> Scene:
     """A video call's gallery view: rows x columns of people, each in their own tile."""
     actors = []

@@ -1,0 +1,65 @@
+"""What `--out FOLDER` writes while a command watches: an annotated video, a picture of the tracks, the events."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ..events import FaceAppeared
+from ..run import Turn
+from ..session import Session
+from ..sinks.annotate import AnnotatedVideo, face_label
+from ..sinks.jsonl import JsonLines
+from ..sinks.timeline import TracksPicture
+from ..values import Frame
+
+
+class Recording:
+    """Nothing is written if `out` is None. Closing finishes the files, also after an error."""
+
+    def __init__(self, out: Path | None, session: Session, *, video: bool) -> None:
+        self._out = out
+        self._session = session
+        self._wants_video = video
+        self._stack = ExitStack()
+        self._events: JsonLines | None = None
+        self._tracks: TracksPicture | None = None
+        self._video: AnnotatedVideo | None = None
+
+    def __enter__(self) -> Self:
+        if self._out is not None:
+            self._events = self._stack.enter_context(JsonLines.create(self._out / "events.jsonl"))
+            self._tracks = TracksPicture(self._out / "tracks.png")
+            self._stack.callback(self._tracks.close)
+            if self._wants_video:
+                self._video = self._stack.enter_context(AnnotatedVideo(self._out / "annotated.mp4"))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @property
+    def files(self) -> list[Path]:
+        """What was written, once closed."""
+        if self._out is None:
+            return []
+        names = ("annotated.mp4", "tracks.png", "events.jsonl")
+        return [self._out / name for name in names if (self._out / name).exists()]
+
+    def take(self, turn: Turn) -> None:
+        frame = turn.item if isinstance(turn.item, Frame) else None
+        for event in turn.events:
+            if self._events is not None:
+                self._events.send(event)
+            if self._tracks is not None:
+                self._tracks.send(event)
+                if frame is not None and isinstance(event.kind, FaceAppeared):
+                    kind = event.kind
+                    self._tracks.see(kind.face_id, kind.generation, frame.picture, kind.box_px)
+        if self._video is not None and frame is not None:
+            labels = [face_label(face, self._session.face_state(face)) for face in self._session.faces()]
+            self._video.add(frame.picture, frame.pts_s, labels)
