@@ -80,7 +80,7 @@ class Server:
     def feed(self) -> int:
         """A pipe with the file, over and over at its own pace, its times going on."""
         copy = ["ffmpeg", "-v", "error", "-stream_loop", "-1", "-re", "-i", self.options.file, "-an", "-c", "copy"]
-        self.feeder = subprocess.Popen([*copy, "-f", "mpegts", "-"], stdout=subprocess.PIPE)
+        self.feeder = subprocess.Popen([*copy, "-f", "mpegts", "-"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         assert self.feeder.stdout is not None
         return self.feeder.stdout.fileno()
 

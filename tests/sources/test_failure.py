@@ -72,11 +72,15 @@ def test_our_own_errors_pass_unchanged() -> None:
 
 def test_password_is_in_no_message_and_no_traceback() -> None:
     foreign = av.error.InvalidDataError(1, "Invalid data", "rtsp://user:secret@cam/live")
-    with pytest.raises(SourceError) as caught:
+
+    def fail() -> None:
         try:
             raise foreign
         except av.error.FFmpegError as error:
             raise source_error(URL, error) from error
+
+    with pytest.raises(SourceError) as caught:
+        fail()
     told = "".join(traceback.format_exception(caught.value))
     assert "Invalid data" in told
     assert "secret" not in told + repr(caught.value) + repr(foreign)

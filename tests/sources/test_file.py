@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -107,7 +108,7 @@ def test_file_whose_time_jumps_back_says_so(tmp_path: Path) -> None:
     frames = frames_of(read_all(open_source(joined)))
     times = [frame.pts_s for frame in frames]
     assert len(times) == 100
-    assert all(later > earlier for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(times))
     assert sum(frame.gap is not None for frame in frames) == 1
 
 

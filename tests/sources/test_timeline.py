@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 
@@ -165,4 +166,4 @@ def test_times_strictly_increase_whatever_comes() -> None:
     ticks = [0, 7, 7, 3, None, 900_000_000, 5, None, (1 << 33) - 1, 1, 1, 1, 1, 1, 1, None, 2, 1 << 32, 0, 8]
     kept = [p.pts_s for p in place_all(Timeline(keeps_own_times=False), list(ticks)) if p is not None]
     assert len(kept) > 8
-    assert all(later > earlier for earlier, later in zip(kept, kept[1:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(kept))
