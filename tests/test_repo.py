@@ -137,5 +137,7 @@ def test_code_in_the_docs_imports_what_exists() -> None:
     ]
     assert blocks
     for block in blocks:
-        imports = [node for node in ast.parse(block).body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        imports: list[ast.stmt] = [
+            node for node in ast.parse(block).body if isinstance(node, (ast.Import, ast.ImportFrom))
+        ]
         exec(compile(ast.Module(imports, type_ignores=[]), "docs", "exec"), {})
