@@ -348,7 +348,7 @@ class Session:
         run = ring.newest(self._config.clip.length)
         if len(run) == self._config.clip.length and ring.newest_index >= watched.next_window_index:
             watched.next_window_index = ring.newest_index + self._hop_points
-            self._add_work(self._window(watched, run))
+            self._add_work(watched, self._window(watched, run))
 
     @property
     def _hop_points(self) -> int:
@@ -382,8 +382,13 @@ class Session:
         affine = fit_similarity([item.patch.face.points_px for item in run], size_px)
         return np.stack([crop_similarity(item.patch, affine, size_px) for item in run]), 0.0
 
-    def _add_work(self, window: Window) -> None:
+    def _add_work(self, watched: _Watched, window: Window) -> None:
         self._windows += 1
+        reasons = self._window_reasons(window)
+        if reasons:
+            self._set_face_state(window.face_id, window.generation, FaceState.LOW_QUALITY, reasons)
+        elif watched.state is FaceState.LOW_QUALITY:
+            self._set_face_state(window.face_id, window.generation, FaceState.WARMING_UP, ())
         if len(self._work) == self._config.most_work:
             self._work.popleft()
             self._work_dropped += 1
