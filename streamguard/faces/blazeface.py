@@ -105,7 +105,8 @@ def _overlaps(one: np.ndarray, all_answers: np.ndarray) -> np.ndarray:
 class BlazeFacePair:
     """Full range everywhere; where it finds nobody in a whole picture, short range has a second look.
 
-    Measured: full range finds faces half as large as short range does, and is fooled less, but misses some faces that fill the picture, which are short range's trade.
+    Measured: full range finds faces half as large as short range does and is fooled less, but misses some that fill the
+    picture, which are short range's trade.
     """
 
     def __init__(self, *, min_score: float = 0.5) -> None:

@@ -37,7 +37,7 @@ class QualityLimits:
     """Beyond these a face is LOW_QUALITY. Ordinary faces in real clips and portraits pass."""
 
     min_size_px: float = 48.0
-    min_sharpness: float = 0.25
+    min_sharpness: float = 0.3
     """Blur by a 40th of the face's width, or more."""
     min_luma: float = 0.15
     max_luma: float = 0.9
