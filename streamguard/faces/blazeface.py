@@ -14,10 +14,8 @@ from ..assets import asset_path
 from ..picture import Picture
 from ..values import Box, Detection
 from .letterbox import letterbox
-from .network import open_network
-
-SAME_FACE_OVERLAP = 0.3
-"""Answers that overlap by more are one face; they are averaged, weighted by score (Bazarevsky et al., section 4.2)."""
+from .network import Pixels, open_network
+from .suppress import blended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +36,7 @@ class BlazeFace:
     """One network. Answers below `min_score` are not given."""
 
     def __init__(self, kind: BlazeFaceKind, *, min_score: float = 0.5) -> None:
-        self._network = open_network(asset_path(kind.asset), mean=127.5, scale=127.5)
+        self._network = open_network(asset_path(kind.asset), Pixels(mean=127.5, scale=127.5))
         self._side = kind.side_px
         self._centres = anchor_centres(kind)
         self._min_logit = float(np.log(min_score / (1.0 - min_score)))
@@ -75,31 +73,6 @@ def anchor_centres(kind: BlazeFaceKind) -> np.ndarray:
         y, x = np.meshgrid(middles, middles, indexing="ij")
         maps.append(np.repeat(np.stack([x.ravel(), y.ravel()], axis=1), in_each_cell, axis=0))
     return np.concatenate(maps)
-
-
-def blended(answers: np.ndarray, scores: np.ndarray) -> list[tuple[np.ndarray, float]]:
-    """One averaged answer per face, with its best score, best first. `answers`: (N, 4, 2): centre, size, two eyes."""
-    order = np.argsort(-scores, kind="stable")
-    faces = []
-    while order.size:
-        overlaps = _overlaps(answers[order[0]], answers[order])
-        # The best answer always counts as itself, even if its box is empty.
-        same = overlaps > SAME_FACE_OVERLAP
-        same[0] = True
-        group = order[same]
-        mean = np.average(answers[group], axis=0, weights=scores[group])
-        faces.append((mean, float(scores[order[0]])))
-        order = order[~same]
-    return faces
-
-
-def _overlaps(one: np.ndarray, all_answers: np.ndarray) -> np.ndarray:
-    """Intersection over union of one answer's box with each of the others'."""
-    low = np.maximum(one[0] - one[1] / 2, all_answers[:, 0] - all_answers[:, 1] / 2)
-    high = np.minimum(one[0] + one[1] / 2, all_answers[:, 0] + all_answers[:, 1] / 2)
-    shared = np.clip(high - low, 0.0, None).prod(axis=1)
-    either = one[1].prod() + all_answers[:, 1].prod(axis=1) - shared
-    return shared / np.maximum(either, 1e-9)
 
 
 class BlazeFacePair:

@@ -13,7 +13,7 @@ import numpy as np
 from ..assets import asset_path
 from ..picture import Affine, Picture
 from ..values import Box, Detection, Mesh
-from .network import open_network
+from .network import Pixels, open_network
 
 CHIP_PX = 192
 ROI_SHARE = 1.5
@@ -57,7 +57,7 @@ class MeshNetwork:
     """The built-in FaceMesher."""
 
     def __init__(self) -> None:
-        self._network = open_network(asset_path("face-mesh"), mean=0.0, scale=255.0)
+        self._network = open_network(asset_path("face-mesh"), Pixels(mean=0.0, scale=255.0))
         shapes = self._network.outputs
         self._points_name, self._flag_name = sorted(shapes, key=lambda name: shapes[name][-1], reverse=True)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,10 +46,27 @@ class Network:
         return {name: request.get_output_tensor(i).data for i, name in enumerate(self._names)}
 
 
-def open_network(path: Path, *, mean: float, scale: float) -> Network:
-    """The network that sees (value - mean) / scale of each byte. The file's own input is (1, H, W, 3) float RGB."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pixels:
+    """How a network wants to see the bytes of an RGB picture: as (value - mean) / scale."""
+
+    mean: float
+    scale: float
+    planar_side_px: int | None = None
+    """The network's input is (1, 3, side, side); None: it is (1, H, W, 3)."""
+    bgr: bool = False
+
+
+def open_network(path: Path, pixels: Pixels) -> Network:
+    """The network of a file, made to take (1, H, W, 3) uint8 RGB. One for all who open the same file."""
     with _compiling:
-        return _open_network(path, path.stat().st_mtime_ns, mean, scale)
+        return _open_network(path, path.stat().st_mtime_ns, pixels)
+
+
+def output_shapes(path: Path, side_px: int) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of what a network with a (1, 3, side, side) input gives, without compiling it."""
+    model = _read(path, side_px)
+    return {port.any_name: tuple(port.shape) for port in model.outputs}
 
 
 # lru_cache would let two threads compile the same file at once.
@@ -56,20 +74,49 @@ _compiling = threading.Lock()
 
 
 @lru_cache(maxsize=16)
-def _open_network(path: Path, changed_ns: int, mean: float, scale: float) -> Network:
+def _open_network(path: Path, changed_ns: int, pixels: Pixels) -> Network:
     import openvino as ov
-    from openvino.preprocess import PrePostProcessor
+
+    model = _taking_bytes(_read(path, pixels.planar_side_px), pixels)
+    try:
+        return Network(ov.Core().compile_model(model, "CPU", cpu_settings()))
+    except RuntimeError as exc:
+        raise _unusable(path, exc) from exc
+
+
+def _read(path: Path, planar_side_px: int | None) -> openvino.Model:
+    import openvino as ov
 
     try:
-        core = ov.Core()
-        steps = PrePostProcessor(core.read_model(str(path)))
-        steps.input().tensor().set_element_type(ov.Type.u8)
-        steps.input().preprocess().convert_element_type(ov.Type.f32).mean(mean).scale(scale)
-        return Network(core.compile_model(steps.build(), "CPU", cpu_settings()))
+        model = ov.Core().read_model(str(path))
+        if planar_side_px is not None:
+            model.reshape([1, 3, planar_side_px, planar_side_px])
     except RuntimeError as exc:
-        raise AssetError(
-            path.name, f"OpenVINO cannot run it ({exc})", "Run: streamguard models verify, then streamguard models pull"
-        ) from exc
+        raise _unusable(path, exc) from exc
+    return model
+
+
+def _taking_bytes(model: openvino.Model, pixels: Pixels) -> openvino.Model:
+    import openvino as ov
+    from openvino.preprocess import ColorFormat, PrePostProcessor
+
+    steps = PrePostProcessor(model)
+    steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+    steps.input().tensor().set_color_format(ColorFormat.RGB)
+    steps.input().model().set_layout(ov.Layout("NHWC" if pixels.planar_side_px is None else "NCHW"))
+    change = steps.input().preprocess().convert_element_type(ov.Type.f32)
+    if pixels.bgr:
+        change.convert_color(ColorFormat.BGR)
+    change.mean(pixels.mean).scale(pixels.scale)
+    return steps.build()
+
+
+def _unusable(path: Path, exc: RuntimeError) -> AssetError:
+    first_line = next((line for line in str(exc).splitlines() if line.strip()), "no reason given")
+    remedy = (
+        "If it is one of StreamGuard's own, run: streamguard models verify. Else convert it to ONNX opset 11 or later"
+    )
+    return AssetError(path.name, f"OpenVINO cannot run it ({first_line})", remedy)
 
 
 def cpu_settings() -> dict[str, Any]:

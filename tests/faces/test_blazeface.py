@@ -15,7 +15,6 @@ from streamguard.faces.blazeface import (
     BlazeFaceKind,
     BlazeFacePair,
     anchor_centres,
-    blended,
 )
 from streamguard.faces.detector import open_detector
 from streamguard.faces.letterbox import letterbox
@@ -121,20 +120,6 @@ def test_two_faces_are_two() -> None:
     image.paste(other, (320, 0))
     found = detector().detect(picture_of(image), None)
     assert sorted(round(one.box_px.centre[0] / 50) for one in found) == [3, 10]
-
-
-def test_answers_for_one_face_are_averaged_by_their_scores() -> None:
-    answers = np.zeros((3, 4, 2))
-    answers[:, 1] = 10.0
-    answers[:, 0, 0] = (50.0, 52.0, 90.0)
-    faces = blended(answers, np.array([0.5, 0.75, 0.6]))
-    assert [round(score, 2) for _, score in faces] == [0.75, 0.6]
-    assert faces[0][0][0, 0] == pytest.approx((50 * 0.5 + 52 * 0.75) / 1.25)
-    assert faces[1][0][0, 0] == 90.0
-
-
-def test_answers_without_area_end() -> None:
-    assert len(blended(np.zeros((3, 4, 2)), np.array([0.5, 0.6, 0.7]))) == 3
 
 
 def test_the_letterbox_leads_back_to_the_picture() -> None:
