@@ -41,10 +41,12 @@ class RtspServer:
         user: str = "user:pass",
         certificate: Path | None = None,
         lose_every: int = 0,
+        pattern: str = "ball",
         file: Path | None = None,
         sound: bool = False,
     ) -> None:
         self._arguments = ["--codec", codec, "--user", user, "--lose-every", str(lose_every)]
+        self._arguments += ["--pattern", pattern]
         self._arguments += ["--auth", auth] if auth else []
         self._arguments += ["--certificate", str(certificate)] if certificate else []
         self._arguments += ["--file", str(file)] if file else []

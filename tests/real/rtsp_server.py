@@ -11,6 +11,9 @@ Says `ready PORT` on stdout when it listens. Reads commands from stdin, one a li
 from __future__ import annotations
 
 import argparse
+import ctypes
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -69,20 +72,30 @@ class Server:
         )
         sound = sound if self.options.sound else ""
         if self.options.file:
-            source = f"fdsrc fd={self.feed()} ! tsdemux ! {PARSERS[self.options.codec]}"
+            port = self.feed()
+            source = (
+                f"udpsrc address=127.0.0.1 port={port} buffer-size=4000000 caps=video/mpegts,systemstream=true "
+                f"! tsdemux ! {PARSERS[self.options.codec]}"
+            )
         else:
             source = (
-                "videotestsrc is-live=true pattern=ball ! videoconvert ! capsfilter name=size caps="
+                f"videotestsrc is-live=true pattern={self.options.pattern} ! videoconvert ! capsfilter name=size caps="
                 f"{caps(self.size)} ! {ENCODERS[self.options.codec]}"
             )
         return f"( {source} ! {pay} {sound} )"
 
     def feed(self) -> int:
-        """A pipe with the file, over and over at its own pace, its times going on."""
+        """The port of a stream of the file, over and over at its own pace, its times going on."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
         copy = ["ffmpeg", "-v", "error", "-stream_loop", "-1", "-re", "-i", self.options.file, "-an", "-c", "copy"]
-        self.feeder = subprocess.Popen([*copy, "-f", "mpegts", "-"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        assert self.feeder.stdout is not None
-        return self.feeder.stdout.fileno()
+        self.feeder = subprocess.Popen(
+            [*copy, "-f", "mpegts", f"udp://127.0.0.1:{port}?pkt_size=1316"],
+            stdin=subprocess.DEVNULL,
+            preexec_fn=die_with_parent,
+        )
+        return port
 
     def auth(self) -> GstRtspServer.RTSPAuth:
         auth = GstRtspServer.RTSPAuth()
@@ -144,6 +157,10 @@ class Server:
         return False
 
 
+def die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def caps(size: str) -> str:
     width, height = size.split("x")
     return f"video/x-raw,format=I420,width={width},height={height},framerate=25/1"
@@ -168,6 +185,7 @@ def main() -> None:
     parser.add_argument("--user", default="user:pass")
     parser.add_argument("--certificate", help="PEM with key: serve rtsps")
     parser.add_argument("--lose-every", type=int, default=0, help="drop every Nth RTP packet of the picture")
+    parser.add_argument("--pattern", default="ball", help="of videotestsrc; snow needs several packets a picture")
     parser.add_argument("--file", help="serve this over and over instead of a test pattern")
     parser.add_argument("--sound", action="store_true")
     options = parser.parse_args()

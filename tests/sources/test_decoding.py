@@ -160,7 +160,7 @@ def test_every_packet_is_a_sign_of_life(tmp_path: Path) -> None:
 
 
 def write_song_with_cover(path: Path) -> Path:
-    with av.open(str(path), "w", format="ipod") as container:
+    with av.open(str(path), "w", format="mp4") as container:
         sound = container.add_stream("aac", rate=48000, layout="mono")
         cover = container.add_stream("mjpeg", rate=25)
         cover.width, cover.height, cover.pix_fmt = 64, 48, "yuvj420p"
