@@ -142,7 +142,8 @@ def head_pose(mesh: Mesh) -> HeadPose:
     down = points[_CHIN] - points[_FOREHEAD]
     down = down - (down @ right) * right
     down /= max(float(np.linalg.norm(down)), 1e-9)
-    looks = -np.cross(right, down)
+    (rx, ry, rz), (dx, dy, dz) = right.tolist(), down.tolist()
+    looks = -(ry * dz - rz * dy), -(rz * dx - rx * dz), -(rx * dy - ry * dx)
     pitch = float(np.degrees(np.arcsin(np.clip(-looks[1], -1.0, 1.0)))) - _NEUTRAL_PITCH_DEG
     return HeadPose(
         yaw_deg=float(np.degrees(np.arctan2(looks[0], -looks[2]))),

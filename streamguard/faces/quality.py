@@ -24,12 +24,17 @@ _RAMP, _CRISP = 0.25, 0.55
 _BLACK, _WHITE = 5, 250
 
 # Points of the mesh, by MediaPipe's numbering, on skin above the nose's tip and below it.
-_UPPER_SKIN = (10, 151, 9, 67, 109, 108, 69, 338, 337, 297, 299, 50, 101, 118, 117, 123, 36, 280, 330, 347, 346, 352)
-_LOWER_SKIN = (205, 207, 187, 216, 212, 214, 425, 427, 411, 436, 432, 434, 199, 200, 18, 201, 421, 208, 428, 83, 313)
-_LEFT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
-_RIGHT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
+_UPPER_SKIN = np.array(
+    [10, 151, 9, 67, 109, 108, 69, 338, 337, 297, 299, 50, 101, 118, 117, 123, 36, 280, 330, 347, 346, 352]
+)
+_LOWER_SKIN = np.array(
+    [205, 207, 187, 216, 212, 214, 425, 427, 411, 436, 432, 434, 199, 200, 18, 201, 421, 208, 428, 83, 313]
+)
+_LEFT_EYE = np.array([33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246])
+_RIGHT_EYE = np.array([263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466])
 _OUTER_LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409)
 _INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415)
+_LIPS = np.array(_OUTER_LIPS + _INNER_LIPS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,15 +111,14 @@ def covered(mesh: Mesh, picture: Picture) -> float:
     A hand, having the colour of skin and lines of its own, is not noticed.
     """
     samples = _samples(mesh, picture)
-    upper = np.median(samples[list(_UPPER_SKIN)], axis=0)
-    lower = np.median(samples[list(_LOWER_SKIN)], axis=0)
+    upper, lower = _typical(samples[_UPPER_SKIN]), _typical(samples[_LOWER_SKIN])
     skin = max(20.0, float(upper[0]), float(lower[0]))
     colour = float(np.abs(_chroma(upper) - _chroma(lower)).sum())
     brightness = abs(float(np.log(max(upper[0], 5.0) / max(lower[0], 5.0))))
     return max(
         _rise(colour, 0.16, 0.10),
         _rise(brightness, 0.8, 0.4),
-        1.0 - _rise(_relief(mesh, samples, _OUTER_LIPS + _INNER_LIPS) / skin, 0.035, 0.02),
+        1.0 - _rise(_relief(mesh, samples, _LIPS) / skin, 0.035, 0.02),
         1.0 - _rise(_relief(mesh, samples, _LEFT_EYE) / skin, 0.012, 0.008),
         1.0 - _rise(_relief(mesh, samples, _RIGHT_EYE) / skin, 0.012, 0.008),
     )
@@ -128,22 +132,28 @@ def _samples(mesh: Mesh, picture: Picture) -> np.ndarray:
     return np.stack(planes, axis=1).astype(np.float32)
 
 
+def _typical(samples: np.ndarray) -> np.ndarray:
+    """The median of each column. (np.median does the same in ten times the time.)"""
+    return np.partition(samples, len(samples) // 2, axis=0)[len(samples) // 2]
+
+
 def _chroma(yuv: np.ndarray) -> np.ndarray:
     """Colour as a share of brightness, so that shadow does not change it."""
     return (yuv[1:] - 128.0) / max(float(yuv[0]), 30.0)
 
 
-def _relief(mesh: Mesh, samples: np.ndarray, points: tuple[int, ...]) -> float:
+def _relief(mesh: Mesh, samples: np.ndarray, points: np.ndarray) -> float:
     """How uneven the brightness of these points is, after an even slope of light is taken out."""
-    some = list(points)
-    place = mesh.points_px[some, :2] - mesh.points_px[some, :2].mean(axis=0)
-    grey = samples[some, 0] - samples[some, 0].mean()
+    place, grey = mesh.points_px[points, :2], samples[points, 0]
+    place = place - place.sum(axis=0) / len(points)
+    grey = grey - grey.sum() / len(points)
     # Least squares of a plane, by the 2x2 normal equations.
     (xx, xy), (_, yy) = place.T @ place
     x, y = place.T @ grey
     det = max(float(xx * yy - xy * xy), 1e-6)
     slope = np.array([yy * x - xy * y, xx * y - xy * x]) / det
-    return float((grey - place @ slope).std())
+    rest = grey - place @ slope
+    return float(np.sqrt(rest @ rest / len(points)))
 
 
 def _rise(value: float, middle: float, half_width: float) -> float:
@@ -168,13 +178,14 @@ def _sharpness(grey: Image.Image, side_px: float) -> float:
     side = max(16, min(_GRID_PX, int(side_px)) // 8 * 8)
     small = grey.reduce(2) if side == _GRID_PX == grey.width // 2 else grey.resize((side, side), Image.Resampling.BOX)
     detail = []
-    level = np.asarray(small, np.float32)
+    level: np.ndarray = np.asarray(small, np.float32)
     for _ in range(3):
-        half = level.shape[0] // 2
-        blocks = level.reshape(half, 2, half, 2).transpose(0, 2, 1, 3).reshape(half, half, 4)
-        level = blocks.mean(axis=2)
-        spread = ((blocks - level[..., None]) ** 2).mean(axis=2)
-        detail.append(float(np.sqrt(spread[_face_mask(half)].mean())))
+        # Of each block of 2 x 2 pixels the variance is this level's detail, and the mean makes the next, coarser level.
+        a, b, c, d = level[::2, ::2], level[::2, 1::2], level[1::2, ::2], level[1::2, 1::2]
+        level = (a + b + c + d) / 4
+        variance = (a * a + b * b + c * c + d * d) / 4 - level * level
+        inside = variance[_face_mask(level.shape[0])]
+        detail.append(float(np.sqrt(max(0.0, float(inside.sum()) / inside.size))))
     fine, _, coarse = detail
     if coarse < 1.0:  # less than one grey level: there is nothing to be sharp
         return 0.0

@@ -18,6 +18,7 @@ from streamguard.faces.blazeface import (
 )
 from streamguard.faces.detector import open_detector
 from streamguard.faces.letterbox import letterbox
+from streamguard.picture import Picture
 from streamguard.values import Box, Detection
 from tests.faces.people import FACE, detector, picture_of, portrait, scene
 
@@ -95,7 +96,12 @@ def test_a_face_filling_the_picture_gets_a_second_look(monkeypatch: pytest.Monke
     seen: list[Box | None] = []
     monkeypatch.setattr(pair._full, "detect", lambda picture, region: [])
     short = pair._short.detect
-    monkeypatch.setattr(pair._short, "detect", lambda picture, region: (seen.append(region), short(picture, region))[1])
+
+    def remembering(picture: Picture, region: Box | None) -> list[Detection]:
+        seen.append(region)
+        return short(picture, region)
+
+    monkeypatch.setattr(pair._short, "detect", remembering)
     assert is_there(pair.detect(picture_of(portrait()), None), FACE)
     assert pair.detect(picture_of(portrait()), Box(0, 0, 480, 480)) == []
     assert seen == [None]

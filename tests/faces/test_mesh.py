@@ -28,7 +28,8 @@ def turned(points: np.ndarray, degrees: float) -> np.ndarray:
     """Where points of the portrait lie after `Image.rotate(degrees)`."""
     angle = np.radians(-degrees)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return (points - 256) @ turn.T + 256
+    moved: np.ndarray = (points - 256) @ turn.T + 256
+    return moved
 
 
 def test_the_face_box_lies_on_the_face() -> None:
@@ -122,7 +123,8 @@ def test_a_head_that_turns_in_space_changes_yaw_or_pitch(yaw: float, pitch: floa
 
     # The nose, nearest of all, moves that way in the picture: y is down.
     def nose(mesh: Mesh) -> np.ndarray:
-        return mesh.points_px[4, :2] - mesh.points_px[[33, 263, 152], :2].mean(axis=0)
+        offset: np.ndarray = mesh.points_px[4, :2] - mesh.points_px[[33, 263, 152], :2].mean(axis=0)
+        return offset
 
     moved = nose(turned_mesh) - nose(straight)
     assert np.sign(moved[0] if yaw else -moved[1]) == np.sign(yaw or pitch)
