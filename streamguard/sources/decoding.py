@@ -115,60 +115,6 @@ class Decoding:
         elif not self._started:
             raise CorruptMedia(self._url, "not one picture could be decoded")
 
-    def close(self) -> None: ...
-
-
-class Decoding:
-    """A Media made of an FFmpeg container."""
-
-    def __init__(
-        self,
-        container: InputContainer,
-        *,
-        url: str,
-        paced: bool,
-        endless: bool,
-        audio: bool,
-        threads: int,
-        silence_s: float | None,
-        timeline: Timeline,
-        counters: Counters,
-        clock: Clock,
-    ) -> None:
-        self._container = container
-        self._url = url
-        self.paced = paced
-        self.endless = endless
-        self._silence_s = silence_s
-        self._timeline = timeline
-        self._counters = counters
-        self._clock = clock
-        self._video = _video_stream(container, url)
-        self._video.thread_type = "SLICE"  # frame threads cost a frame of delay each
-        self._video.codec_context.thread_count = threads
-        self.codec: str = self._video.codec_context.name
-        self._sound = next(iter(container.streams.audio), None) if audio else None
-        self._pictures = PictureMaker()
-        self._chunks = SoundMaker()
-        self._started = False
-        self._undecodable = 0
-        self._corrupt = 0
-        self._gap: GapCause | None = None
-        self._last_picture_s = clock.now_s()
-        timeline.expect_period(_period_s(self._video))
-
-    def items(self) -> Iterator[Frame | AudioChunk | None]:
-        for packet in self._packets():
-            found = False
-            for item in self._decoded(packet):
-                found = True
-                yield item
-            if not found:
-                yield None
-            self._check_silence()
-        if not self._started and not self.endless:
-            raise CorruptMedia(self._url, "not one picture could be decoded")
-
     def close(self) -> None:
         self._container.close()
 

@@ -70,7 +70,7 @@ class PushSource(SourceBase):
         """Hand in a frame; False if an older one that still waited had to go for it.
 
         `pts_s`: its media time; without it an av.VideoFrame's own time counts, and for an array the time since this
-        source was made. Arrays are uint8: rgb and bgr (H, W, 3), i420 and nv12 (H * 3 / 2, W); `format` is for arrays only.
+        source was made. Arrays are uint8: rgb and bgr (H, W, 3), i420 and nv12 (H * 3 / 2, W); `format` is for them.
         A frame whose time does not grow is skipped and counted (True: nothing else had to go).
         """
         arrival_s = self._clock.now_s()

@@ -18,12 +18,18 @@ import subprocess
 import sys
 import threading
 
-import gi
+import gi  # type: ignore[import-not-found,unused-ignore]
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
+from gi.repository import (  # type: ignore[import-not-found,unused-ignore]  # noqa: E402
+    Gio,
+    GLib,
+    Gst,
+    GstRtsp,
+    GstRtspServer,
+)
 
 # One thread: with several slices, rtph264pay repeats the parameter sets inside a picture, which decoders take as two.
 ENCODERS = {

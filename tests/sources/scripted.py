@@ -25,7 +25,8 @@ def rgb_picture(width: int, height: int, index: int) -> np.ndarray:
     x = np.linspace(0, 200, width)[None, :, None]
     y = np.linspace(0, 50, height)[:, None, None]
     shade = np.array([1.0, 0.6, 0.3])
-    return ((x + y) * shade + 3 * (index % 20)).clip(0, 255).astype(np.uint8)
+    rgb: np.ndarray = ((x + y) * shade + 3 * (index % 20)).clip(0, 255).astype(np.uint8)
+    return rgb
 
 
 Edit = Callable[[av.Packet, int], list[av.Packet]]

@@ -311,7 +311,7 @@ def test_refused_password_is_tried_again_at_the_slow_end(clock: ManualClock) -> 
 def test_healthy_minute_resets_the_attempts(clock: ManualClock) -> None:
     healthy = ScriptedMedia([gray_frame(0.0, 1000.0), gray_frame(60.0, 1060.0)])
     with live(ScriptedOpener(unreachable(), unreachable(), healthy), clock) as source:
-        attempts = []
+        attempts: list[int] = []
         while len(attempts) < 3:
             item = next_item(source, clock)
             if isinstance(item, StreamDown):
@@ -322,7 +322,7 @@ def test_healthy_minute_resets_the_attempts(clock: ManualClock) -> None:
 def test_short_lived_connections_keep_backing_off(clock: ManualClock) -> None:
     flapping = [ScriptedMedia([gray_frame(0.0, 1000.0 + i)]) for i in range(4)]
     with live(ScriptedOpener(*flapping), clock) as source:
-        attempts = []
+        attempts: list[int] = []
         while len(attempts) < 4:
             item = next_item(source, clock)
             if isinstance(item, StreamDown):

@@ -10,7 +10,7 @@ import pytest
 from streamguard.config import SourceConfig
 from streamguard.errors import CodecUnsupported
 from streamguard.events import EndOfStream, StreamDown, StreamUp
-from streamguard.sources import open_source
+from streamguard.sources import Item, open_source
 from streamguard.values import Frame
 
 from .scripted import PATIENCE_S, write_video
@@ -102,7 +102,7 @@ def test_list_of_segments_over_http_ends(tmp_path: Path) -> None:
 def test_endless_stream_that_ends_was_cut_off(tmp_path: Path) -> None:
     write_video(tmp_path / "a.h264", frames=20)
     with http_server(tmp_path) as port, open_source(f"http://127.0.0.1:{port}/a.h264") as source:
-        items = []
+        items: list[Item | None] = []
         while not (items and isinstance(items[-1], StreamDown)):
             items.append(source.read(PATIENCE_S))
     assert isinstance(items[-1], StreamDown)

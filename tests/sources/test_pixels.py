@@ -201,7 +201,8 @@ def as_array(rgb: np.ndarray, format: ArrayFormat) -> np.ndarray:
     if format == "bgr":
         return rgb[:, :, ::-1]
     frame = frame_of(rgb, "yuv420p" if format == "i420" else "nv12")
-    return frame.to_ndarray()
+    array: np.ndarray = frame.to_ndarray()
+    return array
 
 
 @pytest.mark.parametrize("format", ["rgb", "bgr", "i420", "nv12"])
