@@ -55,6 +55,8 @@ class Handler(BaseHTTPRequestHandler):
             self.page()
         elif self.path == f"/files/{WHEEL.file_name}":
             self.file()
+        elif self.path == "/elsewhere/":
+            self.elsewhere()
         else:
             self.reply(404, b"no")
 
@@ -76,6 +78,9 @@ class Handler(BaseHTTPRequestHandler):
         start, end = int(asked[1]), min(int(asked[2]), len(wheel) - 1)
         told = start + 1 if self.mirror.wrong_range and start > 0 else start
         self.reply(206, wheel[start : end + 1], {"Content-Range": f"bytes {told}-{end}/{len(wheel)}"})
+
+    def elsewhere(self) -> None:
+        self.reply(404, b"no")
 
     def reply(self, code: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(code)
@@ -264,6 +269,33 @@ def test_login_is_not_sent_to_another_server(mirror: Mirror, monkeypatch: pytest
     pull(["eyes"], index=index_of(mirror, mirror.url.replace("://", "://u:secret@")))
     assert seen
     assert set(seen) == {None}
+
+
+def test_a_redirect_to_another_server_goes_without_login(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str | None] = []
+    other = mirror.url.replace("127.0.0.1", "localhost").removesuffix("/simple") + "/elsewhere/"
+    monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
+    whole = Handler.file
+
+    def redirecting(self: Handler) -> None:
+        self.reply(302, b"", {"Location": other})
+
+    def remembering(self: Handler) -> None:
+        seen.append(self.headers.get("Authorization"))
+        whole(self)
+
+    monkeypatch.setattr(Handler, "file", redirecting)
+    monkeypatch.setattr(Handler, "elsewhere", remembering)
+    pull(["eyes"], index=index_of(mirror, mirror.url.replace("://", "://u:secret@")))
+    assert seen
+    assert set(seen) == {None}
+
+
+def test_the_first_use_fetches_all_that_a_stream_needs_at_once(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMGUARD_INDEX_URL", mirror.url)
+    assert assets.asset_path("eyes").read_bytes() == CONTENT[EYES.member]
+    assert states() == {"eyes": "present", "nose": "present"}
+    assert mirror.paths.count("/simple/toy-models/") == 1
 
 
 def test_the_environment_names_the_index(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,6 +136,14 @@ def test_the_letterbox_leads_back_to_the_picture() -> None:
     assert view.to_picture(np.array([[0.0, 32.0], [128.0, 96.0]])).tolist() == [[40.0, 0.0], [140.0, 50.0]]
 
 
+def test_the_letterbox_of_a_high_region_leads_back_too() -> None:
+    view = letterbox(picture_of(Image.new("RGB", (100, 200), (255, 255, 255))), Box(0, 40, 50, 140), 128)
+    assert view is not None
+    rows, columns = np.nonzero(view.pixels[0, :, :, 1])
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (0, 127, 32, 95)
+    assert view.to_picture(np.array([[32.0, 0.0], [96.0, 128.0]])).tolist() == [[0.0, 40.0], [50.0, 140.0]]
+
+
 def test_threads_share_one_detector_and_agree() -> None:
     picture = picture_of(portrait())
     alone = detector().detect(picture, None)[0].box_px

@@ -67,6 +67,13 @@ def test_the_five_points_scale_with_the_picture(scale: float) -> None:
     assert np.abs(points / scale - five_points(mesh_of(portrait()))).max() < 2.5
 
 
+def test_depth_scales_with_the_picture() -> None:
+    small = mesh_of(portrait()).points_px
+    large = mesh_of(portrait().resize((1024, 1024), Image.Resampling.LANCZOS)).points_px
+    assert np.ptp(large[:, 2]) == pytest.approx(2 * np.ptp(small[:, 2]), rel=0.1)
+    assert np.ptp(small[:, 2]) == pytest.approx(np.ptp(small[:, 0]), rel=0.4)  # a head is about as deep as it is wide
+
+
 def test_left_stays_left_in_a_mirrored_picture() -> None:
     left_eye, right_eye, nose, left_mouth, right_mouth = five_points(mesh_of(portrait().transpose(MIRROR)))
     assert left_eye[0] < nose[0] < right_eye[0]

@@ -72,6 +72,17 @@ def test_a_small_sharp_face_is_not_called_blurred(face_px: int) -> None:
     assert (Reason.TOO_SMALL in reasons) == (face_px < 48)
 
 
+def test_sharpness_hardly_depends_on_size() -> None:
+    # Softened by one pixel of the measure's grid, which is the face's own pixel up to 64 px.
+    soft = []
+    for face_px, blur_px in ((36, 1.0), (64, 1.0), (128, 2.0)):
+        image, _ = scene(320, 240, face_px, (160, 120))
+        image = image.filter(ImageFilter.GaussianBlur(blur_px))
+        soft.append(measure_quality(mesh_of(image), picture_of(image)).sharpness)
+    assert max(soft) < 1.0
+    assert max(soft) - min(soft) < 0.3
+
+
 def test_a_small_face_enlarged_is_called_blurred() -> None:
     tiny, _ = scene(64, 48, 12, (32, 22))
     image = tiny.resize((1024, 768), Image.Resampling.BICUBIC)
@@ -111,6 +122,41 @@ def test_what_covers_part_of_a_face_is_told(
     quality = quality_of(painted(place, fill=colour))
     assert quality.presence < 0.5
     assert Reason.OCCLUDED in quality_reasons(quality, LIMITS)
+
+
+def striped(
+    place: tuple[float, float, float, float], one: tuple[int, int, int], two: tuple[int, int, int]
+) -> Image.Image:
+    """A cover with folds: as uneven in brightness as a mouth is."""
+    image = painted(place, fill=one)
+    for y in range(round(place[1]), round(place[3]), 6):
+        ImageDraw.Draw(image).rectangle((place[0], y, place[2], y + 2), fill=two)
+    return image
+
+
+def test_a_cover_with_folds_is_told_by_its_colour() -> None:
+    cloth = striped(LOWER_HALF, (120, 170, 215), (90, 130, 170))
+    assert covered(mesh_of(portrait()), picture_of(cloth)) > 0.9
+
+
+def test_a_cover_of_the_skins_colour_with_folds_is_told_by_its_darkness() -> None:
+    cloth = striped(LOWER_HALF, (30, 22, 18), (75, 57, 48))
+    assert covered(mesh_of(portrait()), picture_of(cloth)) > 0.5
+
+
+def test_a_cover_lit_from_one_side_is_still_flat() -> None:
+    rgb = np.array(portrait())
+    left, top, right, bottom = (round(side) for side in LOWER_HALF)
+    slope = np.linspace(0.7, 1.3, right - left)[None, :, None]
+    rgb[top:bottom, left:right] = np.array((190, 145, 125)) * slope
+    assert covered(mesh_of(portrait()), picture_of(Image.fromarray(rgb))) > 0.9
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_one_covered_eye_is_told(side: str) -> None:
+    middle = FACE.centre[0]
+    place = (EYES[0], EYES[1], middle - 2, EYES[3]) if side == "left" else (middle + 2, EYES[1], EYES[2], EYES[3])
+    assert covered(mesh_of(portrait()), picture_of(painted(place, fill=(190, 145, 125)))) > 0.9
 
 
 def test_noise_does_not_hide_a_cover() -> None:
