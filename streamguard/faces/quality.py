@@ -1,7 +1,7 @@
 """What the picture allows to be said about a face: a mesh and its picture in, a Quality and reasons for doubt out.
 
 Called by the tracker for each face it measures, and by the session for each window. Nothing here judges the person:
-every limit was set on 555 real faces (QualityLimits) so that ordinary ones pass.
+the limits (QualityLimits) were set on real clips so that ordinary faces pass.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ _LIPS = np.array(_OUTER_LIPS + _INNER_LIPS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityLimits:
-    """Beyond these a face is LOW_QUALITY. Ordinary faces in real clips and portraits pass."""
+    """Beyond these a face is LOW_QUALITY. Of 670 faces, one a second in real clips, 648 pass: 8 are called OCCLUDED, 11
+    PADDED, 3 TURNED_AWAY. (The limits were set on these same clips.)
+    """
 
     min_size_px: float = 48.0
     min_sharpness: float = 0.3
