@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
+from streamguard.clock import Clock
 from streamguard.errors import CorruptMedia, NoVideo, SourceTimeout
 from streamguard.sources import decoding
 from streamguard.sources.decoding import Decoding
 from streamguard.sources.source import Counters
 from streamguard.sources.timeline import LastFrame, Timeline
+from streamguard.testing import ManualClock
 from streamguard.values import AudioChunk, Frame, GapCause
 
 from .scripted import write_video
@@ -39,6 +41,7 @@ def opened(
     audio: bool = False,
     silence_s: float | None = None,
     after: LastFrame | None = None,
+    clock: Clock | None = None,
 ) -> tuple[Decoding, Counters]:
     counters = Counters()
     media = Decoding(
@@ -51,7 +54,7 @@ def opened(
         silence_s=silence_s,
         timeline=Timeline(keeps_own_times=False, after=after),
         counters=counters,
-        clock=TickingClock(),
+        clock=clock or TickingClock(),
     )
     return media, counters
 
@@ -151,6 +154,17 @@ def test_end_after_silence_is_a_timeout(tmp_path: Path) -> None:
     media, _ = opened(write_video(tmp_path / "a.mkv", frames=3), silence_s=1.0)
     with pytest.raises(SourceTimeout):
         list(media.items())
+
+
+def test_end_shortly_before_the_limit_on_silence_is_a_timeout_too(tmp_path: Path) -> None:
+    clock = ManualClock()
+    media, _ = opened(write_video(tmp_path / "a.mkv", frames=3), silence_s=10.0, clock=clock)
+    items = media.items()
+    shown = [next(items) for _ in range(3)]
+    assert all(isinstance(item, Frame) for item in shown)
+    clock.advance(9.5)
+    with pytest.raises(SourceTimeout):
+        list(items)
 
 
 def test_every_packet_is_a_sign_of_life(tmp_path: Path) -> None:

@@ -161,6 +161,8 @@ def test_picture_is_a_video_of_one_frame(tmp_path: Path, suffix: str, codec: str
     )
     written = next(tmp_path.iterdir())
     written.rename(path)
+    for index in (1, 2):
+        (tmp_path / f"odd{index}.{suffix}").write_bytes(path.read_bytes())
     items = read_all(open_source(path))
     assert len(frames_of(items)) == 1
     assert items[-1] == EndOfStream(frames=1)
@@ -231,7 +233,7 @@ def test_metadata_that_is_no_text_does_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     write_video(path)
     data = path.read_bytes()
-    encoder = data.index(b"Lavf")
+    encoder = data.rindex(b"Lavf")
     path.write_bytes(data[:encoder] + b"\xff\xfe\xff\xfe" + data[encoder + 4 :])
     assert len(frames_of(read_all(open_source(path)))) == 10
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 
 import pytest
@@ -80,8 +81,14 @@ def test_page_is_no_video(tmp_path: Path) -> None:
 
 def test_recording_over_http_loses_nothing_and_ends(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", frames=60)
-    with http_server(tmp_path) as port, open_source(f"http://127.0.0.1:{port}/a.mp4") as source:
-        items = list(source)
+    items = []
+    with (
+        http_server(tmp_path) as port,
+        open_source(f"http://127.0.0.1:{port}/a.mp4", SourceConfig(queue_frames=1)) as source,
+    ):
+        for item in source:
+            items.append(item)
+            time.sleep(0.002)  # a slow reader
     assert isinstance(items[0], StreamUp)
     assert sum(isinstance(item, Frame) for item in items) == 60
     assert items[-1] == EndOfStream(frames=60)

@@ -60,6 +60,12 @@ def test_colours_of_rgb_frames_survive(format: str) -> None:
     assert np.abs(seen(frame).astype(int) - PATCHES).max() <= TOLERANCE
 
 
+def test_rgb_frame_tagged_as_high_definition_keeps_its_colours() -> None:
+    frame = frame_from(patches())
+    frame.colorspace = AV_BT709
+    assert np.abs(seen(frame).astype(int) - PATCHES).max() <= TOLERANCE
+
+
 def test_wrong_matrix_would_be_noticed() -> None:
     frame = frame_of(patches(), "yuv420p", Colorspace.ITU709)
     frame.colorspace = AV_BT601

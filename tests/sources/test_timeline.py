@@ -48,6 +48,13 @@ def test_counter_that_wraps_goes_on(bits: int) -> None:
     assert all(p is not None and p.gap is None for p in placed)
 
 
+def test_counter_may_wrap_again_and_again() -> None:
+    top, step = 1 << 32, 1 << 30
+    ticks = [index * step % top for index in range(13)]
+    placed = place_all(Timeline(keeps_own_times=False), list(ticks), Fraction(1, 25_000_000))
+    assert times(placed) == [pytest.approx(index * step / 25e6, abs=1e-5) for index in range(13)]
+
+
 def test_late_frame_at_a_wrap_does_not_turn_the_counter_twice() -> None:
     top = 1 << 32
     ticks = [top - TICKS, TICKS, top - 1, 2 * TICKS]  # the third is from before the wrap
