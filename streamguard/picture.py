@@ -120,7 +120,7 @@ class Picture:
         Beyond the border the edge is replicated.
         """
         planes = [_resized(self.y, box, size)]
-        half = tuple(0.5 * side for side in box)
+        half = (box[0] / 2, box[1] / 2, box[2] / 2, box[3] / 2)
         planes += [_resized(plane, half, size) for plane in (self.u, self.v)]
         return self._to_rgb(planes)
 

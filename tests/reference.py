@@ -55,11 +55,11 @@ def reference_sample(rgb: np.ndarray, affine: Affine, size: int, fine: int = 4) 
     bottom = rgb[y1, x0] * (1 - wx) + rgb[y1, x1] * wx
     samples = top * (1 - wy) + bottom * wy
     if not shrinks:
-        return samples
+        return np.asarray(samples)
     out_centres = np.arange(size) + 0.5
     weights = np.clip(1 - np.abs(steps[None, :] - out_centres[:, None]), 0, None)
     weights /= weights.sum(1, keepdims=True)
-    return np.einsum("iy,yxc,jx->ijc", weights, samples, weights, optimize=True)
+    return np.asarray(np.einsum("iy,yxc,jx->ijc", weights, samples, weights, optimize=True))
 
 
 def as_matrix(rgb: np.ndarray, matrix: Matrix, full_range: bool) -> Picture:

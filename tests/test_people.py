@@ -137,7 +137,7 @@ def screen(seed: int, scroll: int, pointer: int) -> np.ndarray:
         text = " ".join(rng.choice(words, 12))
         draw.text((60, 50 + 19 * line - 7 * scroll % 19), text, fill=ink)
     for _ in range(24):
-        x, y = rng.integers(760, 1200), rng.integers(60, 640)
+        x, y = int(rng.integers(760, 1200)), int(rng.integers(60, 640))
         colour = tuple(int(v) for v in rng.integers(40, 240, 3))
         draw.ellipse((x, y, x + 48, y + 48), fill=colour)
         draw.ellipse((x + 10, y + 14, x + 18, y + 22), fill=(255, 255, 255))

@@ -43,6 +43,7 @@ class RtspServer:
         lose_every: int = 0,
         pattern: str = "ball",
         file: Path | None = None,
+        pictures: Path | None = None,
         sound: bool = False,
     ) -> None:
         self._arguments = ["--codec", codec, "--user", user, "--lose-every", str(lose_every)]
@@ -50,6 +51,7 @@ class RtspServer:
         self._arguments += ["--auth", auth] if auth else []
         self._arguments += ["--certificate", str(certificate)] if certificate else []
         self._arguments += ["--file", str(file)] if file else []
+        self._arguments += ["--pictures", str(pictures)] if pictures else []
         self._arguments += ["--sound"] if sound else []
         self._scheme = "rtsps" if certificate else "rtsp"
         self.port = 0

@@ -83,6 +83,12 @@ class Server:
                 f"udpsrc address=127.0.0.1 port={port} buffer-size=4000000 caps=video/mpegts,systemstream=true "
                 f"! tsdemux ! {PARSERS[self.options.codec]}"
             )
+        elif self.options.pictures:
+            source = (
+                f"multifilesrc location={self.options.pictures}/%05d.jpg loop=true caps=image/jpeg,framerate=25/1 "
+                f"! jpegdec ! identity sync=true ! videoconvert ! videoscale ! capsfilter name=size caps="
+                f"{caps(self.size)} ! {ENCODERS[self.options.codec]}"
+            )
         else:
             source = (
                 f"videotestsrc is-live=true pattern={self.options.pattern} ! videoconvert ! capsfilter name=size caps="
@@ -192,6 +198,7 @@ def main() -> None:
     parser.add_argument("--certificate", help="PEM with key: serve rtsps")
     parser.add_argument("--lose-every", type=int, default=0, help="drop every Nth RTP packet of the picture")
     parser.add_argument("--pattern", default="ball", help="of videotestsrc; snow needs several packets a picture")
+    parser.add_argument("--pictures", help="a folder of 00000.jpg and so on, shown over and over")
     parser.add_argument("--file", help="serve this over and over instead of a test pattern")
     parser.add_argument("--sound", action="store_true")
     options = parser.parse_args()
