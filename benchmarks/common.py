@@ -30,7 +30,9 @@ def one_face_scene(width: int = 1280, height: int = 720, face_px: float = 160.0)
 def write_clip(path: Path, scene: Scene, *, seconds: float, rate_hz: int = 25) -> None:
     """H.264 as a camera sends it: no B-frames, a keyframe a second."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate_hz, options={"preset": "veryfast", "bf": "0", "g": str(rate_hz)})
+        stream = container.add_stream(
+            "libx264", rate=rate_hz, options={"preset": "veryfast", "bf": "0", "g": str(rate_hz)}
+        )
         stream.width, stream.height, stream.pix_fmt = scene.width, scene.height, "yuv420p"
         stream.time_base = Fraction(1, rate_hz)
         for index in range(round(seconds * rate_hz)):
@@ -91,4 +93,6 @@ def _cpu_name() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )

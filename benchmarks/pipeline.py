@@ -57,10 +57,9 @@ def bare(path: Path, detector: FaceDetector, mesher: FaceMesher) -> tuple[list[f
                 counts["looks"] += len(regions)
                 if mesh is None and detections:
                     mesh = mesher.measure(picture, detections[0])
-            if mesh is not None and (index % 2 == 0 or index % 5 == 0):
+            if mesh is not None and index % round(clip.grid_s * 25) == 0:
                 mesh = mesher.follow(picture, mesh, (0.0, 0.0))
                 counts["meshes"] += 1
-            if mesh is not None and index % round(clip.grid_s * 25) == 0:
                 box = follow_square(None, face_box(mesh)).box
                 waiting.append(picture.rgb_region(tuple(box), (clip.size_px, clip.size_px)))
                 counts["crops"] += 1

@@ -77,7 +77,7 @@ class _Life(Enum):
     GONE = "its generation has ended; the id is kept for a while"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class _Track:
     face_id: int
     generation: int
@@ -102,12 +102,14 @@ class _Track:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Sighting:
-    """A face that the mesh network saw in this frame; `track` is whose place it was looked for at, if anybody's."""
+    """A face in this frame; `track` is whose place it was looked for at, if anybody's."""
 
     mesh: Mesh
     box: Box
     look: Appearance
     track: _Track | None
+    measured: bool = True
+    """False: nobody needed it measured in this frame; it is taken to be where it should be."""
 
 
 @dataclass(slots=True)
@@ -145,11 +147,12 @@ class FaceTracker:
             self._end_all(LostCause.MEDIA_GAP, outcome)
         regions = self._plan.regions(pts_s, picture, everything=self._start_over)
         self._start_over = False
-        sought = [track for track in self._tracks if self._is_sought(track, pts_s, due, looking=bool(regions))]
-        sightings = self._follow(frame, sought)
+        sought = [track for track in self._tracks if self._is_sought(track, pts_s, due)]
+        sightings = self._presumed(pts_s, sought) + self._follow(frame, sought)
         strangers = self._search(frame, regions, sightings)
-        for face_sighting in self._apart(sightings, strangers, outcome):
-            self._recognise(face_sighting, frame, outcome)
+        for sighting in self._apart(sightings, strangers, outcome):
+            if sighting.measured:
+                self._recognise(sighting, frame, outcome)
         self._hide_unseen(sought, pts_s)
         self._forget(pts_s, outcome)
         return Looked(faces=tuple(outcome.faces), appeared=tuple(outcome.appeared), lost=tuple(outcome.lost), cut=cut)
@@ -170,10 +173,18 @@ class FaceTracker:
 
     # Follow and search: pixels in, sightings out.
 
-    def _is_sought(self, track: _Track, pts_s: float, due: Due, *, looking: bool) -> bool:
+    def _is_sought(self, track: _Track, pts_s: float, due: Due) -> bool:
         if track.life is _Life.GONE:
             return False
-        return looking or track.life is not _Life.VISIBLE or due(track.face_id, track.generation, pts_s)
+        return track.life is not _Life.VISIBLE or due(track.face_id, track.generation, pts_s)
+
+    def _presumed(self, pts_s: float, sought: list[_Track]) -> list[_Sighting]:
+        """The visible faces that nobody needs measured in this frame: the search must know of them too."""
+        return [
+            _Sighting(mesh=track.mesh, box=track.expected(pts_s), look=track.look, track=track, measured=False)
+            for track in self._tracks
+            if track.life is _Life.VISIBLE and track not in sought
+        ]
 
     def _follow(self, frame: Frame, sought: list[_Track]) -> list[_Sighting]:
         """Measure known faces, each from where it should be by now."""

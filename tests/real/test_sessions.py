@@ -6,6 +6,7 @@ Beside each trouble runs a healthy camera, whose face must not lose its generati
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -91,6 +92,7 @@ def test_restarted_camera_tells_down_and_up_and_the_face_starts_anew(
         down = driven.wait(StreamDown, after=seen)
         assert down.retry_in_s is not None
         assert driven.state == "STALLED"
+        time.sleep(1.5)  # the outage itself: longer than a face is waited for
         camera.restart()
         up = driven.wait(StreamUp, after=seen)
         assert up.outage_s is not None
