@@ -35,6 +35,7 @@ from .errors import (
     SinkFullError,
     SourceAbandoned,
     SourceAuthFailed,
+    SourceDisconnected,
     SourceError,
     SourceNotFound,
     SourceTimeout,
@@ -77,6 +78,10 @@ from .values import (
 )
 
 if TYPE_CHECKING:
+    from .faces.detector import open_detector, open_mesher
+    from .run import Turn, drive
+    from .session import Scored, Session, SessionStatistics
+    from .sources import PushSource, Source, open_source
     from .wire import event_from_json, event_from_proto, event_to_json, event_to_proto
 
 __version__ = "0.1.0"
@@ -84,10 +89,20 @@ __version__ = "0.1.0"
 # Names whose modules are heavy: imported when first asked for, so that `import streamguard` stays light.
 # A name added here goes into the block above and into __all__ too.
 _LATER = {
+    "PushSource": "sources",
+    "Scored": "session",
+    "Session": "session",
+    "SessionStatistics": "session",
+    "Source": "sources",
+    "Turn": "run",
+    "drive": "run",
     "event_from_json": "wire",
     "event_from_proto": "wire",
     "event_to_json": "wire",
     "event_to_proto": "wire",
+    "open_detector": "faces.detector",
+    "open_mesher": "faces.detector",
+    "open_source": "sources",
 }
 
 __all__ = [
@@ -123,15 +138,21 @@ __all__ = [
     "Patch",
     "Picture",
     "PictureError",
+    "PushSource",
     "Quality",
     "Reason",
     "Score",
+    "Scored",
+    "Session",
     "SessionConfig",
+    "SessionStatistics",
     "SinkError",
     "SinkFullError",
+    "Source",
     "SourceAbandoned",
     "SourceAuthFailed",
     "SourceConfig",
+    "SourceDisconnected",
     "SourceError",
     "SourceNotFound",
     "SourceTLSFailed",
@@ -142,12 +163,17 @@ __all__ = [
     "StreamGuardError",
     "StreamState",
     "StreamUp",
+    "Turn",
     "VerdictChanged",
     "Window",
+    "drive",
     "event_from_json",
     "event_from_proto",
     "event_to_json",
     "event_to_proto",
+    "open_detector",
+    "open_mesher",
+    "open_source",
 ]
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent until its host asks to hear

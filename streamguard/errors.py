@@ -123,6 +123,8 @@ class SourceTimeout(SourceError):
 
 
 class SourceDisconnected(SourceError):
+    """A stream that was running ended without saying so."""
+
     code = "DISCONNECTED"
     what = "was streaming and hung up"
     remedy = "It is opened again by itself; check the camera's uptime and network if this goes on"

@@ -63,6 +63,8 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionStatistics:
+    """What became of one stream's frames, since the session began."""
+
     frames: int
     late_frames: int
     """Frames that were not later than the one before: refused."""

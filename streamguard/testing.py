@@ -78,8 +78,8 @@ class ScriptedSource:
         return SourceStatistics(
             frames_read=self._read,
             decoded=Counters(frames_decoded=self._read),
-            frame_queue=QueueStatistics.unused(),
-            sound_queue=QueueStatistics.unused(),
+            frame_queue=QueueStatistics(capacity=0),
+            sound_queue=QueueStatistics(capacity=0),
         )
 
     def __iter__(self) -> Iterator[Item]:

@@ -104,4 +104,3 @@ class CutWatch:
     def _correlation(before: np.ndarray, now: np.ndarray) -> float:
         norm = float(np.linalg.norm(before) * np.linalg.norm(now))
         return float((before * now).sum()) / norm if norm > 0 else 1.0
-

@@ -11,12 +11,13 @@ from ..clock import Clock
 from ..config import SourceConfig
 from ..errors import ClosedError, CorruptMedia, SourceError, SourceNotFound
 from ..events import EndOfStream, StreamUp
+from ..queues import QueueStatistics
 from ..values import AudioChunk, Frame
 from .address import Address
 from .decoding import Decoding, Media
 from .failure import source_error
 from .reader import SOUND_CHUNKS, Failed, Opened, OpenMedia, Reader, Report
-from .source import Counters, Item, SourceBase, SourceStatistics, idle_queue
+from .source import Counters, Item, SourceBase, SourceStatistics
 from .timeline import Timeline
 
 _JOIN_S = 1.0
@@ -57,8 +58,8 @@ class FileSource(SourceBase):
         return SourceStatistics(
             frames_read=self._frames_read,
             decoded=reader.counters + Counters() if reader else Counters(),
-            frame_queue=reader.frame_queue() if reader else idle_queue(self._config.queue_frames),
-            sound_queue=reader.sound_queue() if reader else idle_queue(SOUND_CHUNKS),
+            frame_queue=reader.frame_queue() if reader else QueueStatistics(capacity=self._config.queue_frames),
+            sound_queue=reader.sound_queue() if reader else QueueStatistics(capacity=SOUND_CHUNKS),
             failures=int(self._error is not None),
         )
 

@@ -27,7 +27,7 @@ from ..values import AudioChunk, Frame
 from .hanging import OF_THIS_PROCESS, HangingThreads
 from .reader import SOUND_CHUNKS, Ended, Failed, Opened, OpenMedia, Reader, Report
 from .retry import Backoff
-from .source import Counters, Item, SourceBase, SourceStatistics, idle_queue
+from .source import Counters, Item, SourceBase, SourceStatistics
 from .timeline import LastFrame, Timeline
 
 log = logging.getLogger(__name__)
@@ -216,8 +216,8 @@ class Tally:
         self.failures = 0
         self.abandoned_threads = 0
         self._decoded = Counters()
-        self._frames = idle_queue(queue_frames)
-        self._sounds = idle_queue(SOUND_CHUNKS)
+        self._frames = QueueStatistics(capacity=queue_frames)
+        self._sounds = QueueStatistics(capacity=SOUND_CHUNKS)
 
     def add(self, reader: Reader) -> None:
         """Keep the numbers of a decoder that is done."""

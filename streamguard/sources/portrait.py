@@ -204,8 +204,8 @@ class PortraitSource:
         return SourceStatistics(
             frames_read=self._read,
             decoded=Counters(frames_decoded=self._read),
-            frame_queue=QueueStatistics.unused(),
-            sound_queue=QueueStatistics.unused(),
+            frame_queue=QueueStatistics(capacity=0),
+            sound_queue=QueueStatistics(capacity=0),
         )
 
     def __len__(self) -> int:

@@ -19,11 +19,12 @@ from ..config import SourceConfig
 from ..errors import ClosedError, PictureError
 from ..events import EndOfStream, StreamUp
 from ..picture import Picture
+from ..queues import QueueStatistics
 from ..values import Frame
 from .outbox import Lane, Outbox
 from .pixels import ArrayFormat, PictureMaker, check_array, check_size, picture_from_array
 from .reader import SOUND_CHUNKS
-from .source import Counters, Item, SourceBase, SourceStatistics, idle_queue
+from .source import Counters, Item, SourceBase, SourceStatistics
 from .timeline import Placed, Timeline
 
 _MICROSECOND = Fraction(1, 1_000_000)
@@ -111,7 +112,7 @@ class PushSource(SourceBase):
             frames_read=self._frames_read,
             decoded=self._counters + Counters(),
             frame_queue=self._outbox.statistics(Lane.FRAME),
-            sound_queue=idle_queue(SOUND_CHUNKS),
+            sound_queue=QueueStatistics(capacity=SOUND_CHUNKS),
         )
 
     def _place(self, frame: VideoFrame | np.ndarray, pts_s: float | None, arrival_s: float) -> Placed | None:

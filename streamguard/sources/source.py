@@ -66,11 +66,6 @@ class SourceStatistics:
     """Decoder threads that hung and were left behind. They end by themselves if they ever wake up."""
 
 
-def idle_queue(capacity: int) -> QueueStatistics:
-    """The statistics of a queue that nothing went through yet."""
-    return QueueStatistics(capacity=capacity, waiting=0, peak_waiting=0, put=0, dropped=0)
-
-
 class Source(Protocol):
     """One video stream. Used by one thread at a time; `close` and `statistics` may be called from any."""
 
