@@ -1,0 +1,161 @@
+"""`streamguard faces` and `streamguard demo`, run as people run them, on a small video made by code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import pytest
+from PIL import Image
+
+from streamguard.assets import asset_path
+from streamguard.cli.main import main
+from streamguard.sources.portrait import PEOPLE, Actor, Scene, still
+from streamguard.wire import event_from_json
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds of one person, 320x180."""
+    path = tmp_path_factory.mktemp("clip") / "one.mp4"
+    actor = Actor(person=PEOPLE[0], path=still(160, 90, 70))
+    scene = Scene(photograph=asset_path("portrait"), width=320, height=180, actors=[actor])
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
+        for index in range(50):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(scene.render(index / 25), format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_each_event_is_a_line_and_a_summary_ends_it(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["faces", str(clip)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "stream up: 320x180 h264" in lines[0]
+    assert "face 1.1 appeared" in lines[1]
+    assert "end of stream after 50 frames" in lines[-2]
+    assert lines[-1].startswith("50 frames, 1 face generations, 3 windows, 0 gaps, 0 resets")
+
+
+def test_out_writes_a_video_a_picture_and_the_events(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["faces", str(clip), "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    for name in ("annotated.mp4", "tracks.png", "events.jsonl"):
+        assert f"wrote {tmp_path / 'out' / name}" in said
+    with av.open(str(tmp_path / "out" / "annotated.mp4")) as container:
+        frames = list(container.decode(video=0))
+    assert len(frames) == 50
+    assert abs(frames[20].to_ndarray(format="rgb24").astype(int) - first_pictures(clip, 21)[20]).max() > 80
+    with Image.open(tmp_path / "out" / "tracks.png") as picture:
+        assert picture.width > 800
+    events = [event_from_json(line) for line in (tmp_path / "out" / "events.jsonl").read_text().splitlines()]
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    assert {type(event.kind).__name__ for event in events} >= {"StreamUp", "FaceAppeared", "FaceLost", "EndOfStream"}
+
+
+def first_pictures(path: Path, count: int) -> list[object]:
+    with av.open(str(path)) as container:
+        frames = [frame for _, frame in zip(range(count), container.decode(video=0), strict=False)]
+    return [frame.to_ndarray(format="rgb24").astype(int) for frame in frames]
+
+
+def test_no_video_leaves_out_the_costly_one(clip: Path, tmp_path: Path) -> None:
+    assert main(["faces", str(clip), "--out", str(tmp_path), "--no-video"]) == 0
+    assert not (tmp_path / "annotated.mp4").exists()
+    assert (tmp_path / "tracks.png").exists()
+
+
+def test_seconds_stop_it_early(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["faces", str(clip), "--seconds", "1"]) == 0
+    assert "26 frames, 1 face generations" in capsys.readouterr().out
+
+
+def test_altfreezing_windows_are_counted_on_their_own_grid(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["faces", str(clip), "--clip", "altfreezing"]) == 0
+    assert "2 windows" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["faces", "no/such/file.mp4"], 3, "does not exist"),
+        (["faces", "x.mp4", "--seconds", "-1"], 2, "--seconds"),
+        (["faces"], 2, "TARGET"),
+        (["faces", "x.mp4", "--clip", "mover"], 2, "mover"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_an_exit_code(
+    arguments: list[str], code: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == code
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Traceback" not in said
+
+
+def test_a_password_is_never_shown(tmp_path: Path) -> None:
+    url = "rtsp://user:hunter2@127.0.0.1:9/live?token=hunter3"
+    done = subprocess.Popen(
+        [sys.executable, "-m", "streamguard", "-vv", "faces", url, "--out", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert done.stdout is not None
+    said = ""
+    while "UNREACHABLE" not in said:
+        line = done.stdout.readline()
+        assert line, said
+        said += line
+    done.send_signal(signal.SIGINT)
+    said += done.communicate(timeout=60)[0]
+    assert done.returncode == 0, said
+    written = said + (tmp_path / "events.jsonl").read_text()
+    assert "UNREACHABLE" in written
+    assert "hunter" not in written
+
+
+def test_ctrl_c_finishes_the_files(clip: Path, tmp_path: Path) -> None:
+    """A stream that never ends: a file named as a pipe that is still being written."""
+    script = (
+        "import sys, os, signal; from streamguard.cli import faces, main\n"
+        "from streamguard.cli.record import Recording\n"
+        "take = Recording.take\n"
+        "def interrupting(self, turn):\n"
+        "    take(self, turn)\n"
+        "    if turn.item is not None and getattr(turn.item, 'pts_s', 0) > 1.0: os.kill(os.getpid(), signal.SIGINT)\n"
+        "Recording.take = interrupting\n"
+        "sys.exit(main.main(sys.argv[1:]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "faces", str(clip), "--out", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    with av.open(str(tmp_path / "annotated.mp4")) as container:
+        assert 20 <= sum(1 for _ in container.decode(video=0)) <= 30
+    assert (tmp_path / "tracks.png").exists()
+
+
+def test_the_demo_shows_two_people_and_says_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--seconds", "2", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "Nobody is judged" in said
+    assert "face 1.1 appeared" in said
+    assert "face 2.1 appeared" in said
+    with av.open(str(tmp_path / "annotated.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 50
+    events = (tmp_path / "events.jsonl").read_text().splitlines()
+    assert json.loads(events[0])["streamUp"]["codec"] == "portrait"
