@@ -123,6 +123,8 @@ class ClipConfig:
     """Media time between two windows of one face."""
     recipe: CropRecipe = "square"
     size_px: int = 224
+    feed: Literal["window", "step"] = "window"
+    """window: the whole clip at each hop. step: each new crop once, for a network that keeps its past itself."""
 
     def __post_init__(self) -> None:
         _need(self.grid_s >= 0.005, "clip.grid_s", "must be at least 5 ms")
@@ -131,6 +133,12 @@ class ClipConfig:
         _need(self.hop_s > 0, "clip.hop_s", "must be more than 0 seconds")
         _need(self.recipe in ("square", "similarity"), "clip.recipe", "must be square or similarity")
         _need(16 <= self.size_px <= 1024, "clip.size_px", "must be 16 to 1024")
+        _need(self.feed in ("window", "step"), "clip.feed", "must be window or step")
+        _need(
+            self.feed == "window" or self.recipe == "square",
+            "clip.feed",
+            "must be window with the similarity recipe: its transform belongs to a whole window",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

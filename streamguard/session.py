@@ -14,12 +14,10 @@ from __future__ import annotations
 import uuid
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
-
+from .clips import FaceClips
 from .config import SessionConfig
-from .crop import Square, crop_similarity, crop_square, cut_patch, fit_similarity, follow_square, padded_share
 from .events import (
     Blinded,
     EndOfStream,
@@ -35,9 +33,8 @@ from .events import (
     VerdictChanged,
 )
 from .faces.detector import FaceDetector, FaceMesher
-from .faces.quality import QualityLimits, quality_reasons, worst_quality
+from .faces.quality import QualityLimits, quality_reasons
 from .faces.track import FaceTracker, Lost, TrackerStatistics
-from .ring import GridPatch, PatchRing
 from .values import Face, FaceState, Frame, GapCause, LostCause, Reason, StreamState, Window
 
 SLOW_SPAN_S = 2.0
@@ -88,12 +85,7 @@ class SessionStatistics:
 class _Watched:
     """What the session keeps for one live face generation."""
 
-    ring: PatchRing
-    face: Face
-    """As last measured."""
-    square: Square | None = None
-    crop_epoch: int = 0
-    next_window_index: int = 0
+    clips: FaceClips
     state: FaceState = FaceState.WARMING_UP
     reasons: tuple[Reason, ...] = ()
 
@@ -159,7 +151,7 @@ class Session:
         for face in looked.appeared:
             self._watch(face, frame)
         for face in looked.faces:
-            self._take_patch(face, frame)
+            self._take_face(face, frame)
 
     def source_event(self, kind: StreamUp | StreamDown | EndOfStream, now_s: float) -> None:
         """Take what the source said of itself."""
@@ -242,7 +234,7 @@ class Session:
 
     def faces(self) -> list[Face]:
         """The faces that are followed now, each as it was last measured."""
-        return [watched.face for watched in self._watched.values()]
+        return [watched.clips.face for watched in self._watched.values()]
 
     def face_state(self, face: Face) -> FaceState:
         """WARMING_UP for a face that is not followed any more."""
@@ -250,8 +242,8 @@ class Session:
         return FaceState.WARMING_UP if watched is None else watched.state
 
     def statistics(self) -> SessionStatistics:
-        rings = [watched.ring for watched in self._watched.values()]
-        live = [ring.statistics() for ring in rings]
+        clips = [watched.clips for watched in self._watched.values()]
+        live = [one.statistics() for one in clips]
         return SessionStatistics(
             frames=self._frames,
             late_frames=self._late_frames,
@@ -261,7 +253,7 @@ class Session:
             gaps=self._ended_gaps + sum(one.gaps for one in live),
             resets=self._ended_resets + sum(one.resets for one in live),
             media_gaps=dict(self._media_gaps),
-            ring_bytes=sum(ring.nbytes for ring in rings),
+            ring_bytes=sum(one.nbytes for one in clips),
             tracker=self._tracker.statistics(),
         )
 
@@ -305,18 +297,17 @@ class Session:
 
     def _is_due(self, face_id: int, generation: int, pts_s: float) -> bool:
         watched = self._watched.get((face_id, generation))
-        return watched is None or watched.ring.wants(pts_s)
+        return watched is None or watched.clips.wants(pts_s)
 
     def _watch(self, face: Face, frame: Frame) -> None:
-        clip = self._config.clip
-        ring = PatchRing(anchor_pts_s=frame.pts_s, grid_s=clip.grid_s, capacity=clip.memory + clip.length)
-        self._watched[face.face_id, face.generation] = _Watched(ring=ring, face=face)
+        clips = FaceClips(self._config.clip, face, frame.pts_s)
+        self._watched[face.face_id, face.generation] = _Watched(clips=clips)
         self._emit(FaceAppeared(face_id=face.face_id, generation=face.generation, box_px=face.box_px))
 
     def _drop_lost(self, lost: Sequence[Lost]) -> None:
         for one in lost:
             watched = self._watched.pop((one.face_id, one.generation))
-            statistics = watched.ring.statistics()
+            statistics = watched.clips.statistics()
             self._ended_gaps += statistics.gaps
             self._ended_resets += statistics.resets
             self._emit(
@@ -328,61 +319,11 @@ class Session:
                 )
             )
 
-    def _take_patch(self, face: Face, frame: Frame) -> None:
+    def _take_face(self, face: Face, frame: Frame) -> None:
         watched = self._watched[face.face_id, face.generation]
-        watched.face = face
-        ring = watched.ring
-        if not ring.wants(frame.pts_s):
-            return
-        patch = cut_patch(
-            frame.picture,
-            face,
-            pts_s=frame.pts_s,
-            grid_index=ring.index_of(frame.pts_s),
-            size_px=self._config.clip.size_px,
-            arrival_s=frame.arrival_s,
-        )
-        ring.put(patch)
-        square = follow_square(watched.square, face.box_px)
-        if square is not watched.square:
-            watched.square = square
-            watched.crop_epoch += 1
-        run = ring.newest(self._config.clip.length)
-        if len(run) == self._config.clip.length and ring.newest_index >= watched.next_window_index:
-            watched.next_window_index = ring.newest_index + self._hop_points
-            self._add_work(watched, self._window(watched, run))
-
-    @property
-    def _hop_points(self) -> int:
-        return max(1, round(self._config.clip.hop_s / self._config.clip.grid_s))
-
-    def _window(self, watched: _Watched, run: list[GridPatch]) -> Window:
-        newest = run[-1].patch
-        crops, padded = self._crops(watched, run)
-        worst = worst_quality([item.patch.face.quality for item in run])
-        return Window(
-            face_id=newest.face.face_id,
-            generation=newest.face.generation,
-            crop_epoch=watched.crop_epoch,
-            crops=crops,
-            pts_s=tuple(item.patch.pts_s for item in run),
-            grid_s=tuple(watched.ring.point_s(item.grid_index) for item in run),
-            crops_real=sum(not item.repeated for item in run),
-            gaps=sum(item.repeated for item in run),
-            quality=replace(worst, padded=max(worst.padded, padded)),
-            arrival_s=newest.arrival_s,
-        )
-
-    def _crops(self, watched: _Watched, run: list[GridPatch]) -> tuple[np.ndarray, float]:
-        """(T, H, W, 3) uint8 through one square or one similarity for the whole window, and the share padded."""
-        size_px = self._config.clip.size_px
-        square = watched.square
-        assert square is not None
-        if self._config.clip.recipe == "square":
-            crops = [crop_square(item.patch, square, size_px) for item in run]
-            return np.stack(crops), max(padded_share(item.patch, square) for item in run)
-        affine = fit_similarity([item.patch.face.points_px for item in run], size_px)
-        return np.stack([crop_similarity(item.patch, affine, size_px) for item in run]), 0.0
+        window = watched.clips.take(face, frame)
+        if window is not None:
+            self._add_work(watched, window)
 
     def _add_work(self, watched: _Watched, window: Window) -> None:
         self._windows += 1
@@ -391,10 +332,23 @@ class Session:
             self._set_face_state(window.face_id, window.generation, FaceState.LOW_QUALITY, reasons)
         elif watched.state is FaceState.LOW_QUALITY:
             self._set_face_state(window.face_id, window.generation, FaceState.WARMING_UP, ())
-        if len(self._work) == self._config.most_work:
-            self._work.popleft()
-            self._work_dropped += 1
         self._work.append(window)
+        if len(self._work) > self._config.most_work:
+            self._drop_oldest_work()
+
+    def _drop_oldest_work(self) -> None:
+        """Nobody took it in time. A network that is fed by steps has then missed some: the rest of that slot is no use
+        either, and the face starts a fresh one."""
+        oldest = self._work.popleft()
+        dropped = 1
+        if self._config.clip.feed == "step":
+            kept = [window for window in self._work if _slot(window) != _slot(oldest)]
+            dropped += len(self._work) - len(kept)
+            self._work = deque(kept)
+            watched = self._watched.get((oldest.face_id, oldest.generation))
+            if watched is not None:
+                watched.clips.start_afresh(oldest)
+        self._work_dropped += dropped
 
     # States and events.
 
@@ -431,3 +385,7 @@ class Session:
                 kind=kind,
             )
         )
+
+
+def _slot(window: Window) -> tuple[int, int, int]:
+    return window.face_id, window.generation, window.crop_epoch

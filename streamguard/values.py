@@ -225,7 +225,10 @@ class Window:
     face_id: int
     generation: int
     crop_epoch: int
-    """Counts up when the crop's square moves: recurrent state from another square is another slot."""
+    """Counts up when the crop's square moves or crops are missing: recurrent state of another epoch is another slot."""
+    age: int
+    """Crops of this epoch that were given before. Always 0 for whole clips; with steps, 0 asks for a fresh slot, which
+    the first crops warm: they are the last ones seen, replayed through the new square."""
     crops: np.ndarray  # (T, H, W, 3) uint8 RGB
     pts_s: tuple[float, ...]
     """Media time of each crop; a repeated crop keeps its own time."""

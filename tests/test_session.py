@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -400,6 +401,78 @@ def test_a_moving_face_gets_a_new_square_and_the_whole_window_through_it() -> No
         # One square for all: the face moves inside the crops by what it moved in the picture.
         columns = [np.nonzero(crop[112, :, 0] > 40)[0].mean() for crop in window.crops]
         assert np.diff(columns) == pytest.approx([4.8 * 224 / (2 * 69.3)] * 7, abs=1.7)
+
+
+STEPS = SessionConfig(clip=ClipConfig(feed="step", length=4, memory=6, size_px=64))
+
+
+class Slots:
+    """What a network that keeps its own past would have been shown, slot by slot."""
+
+    def __init__(self) -> None:
+        self.shown: dict[tuple[int, int, int], list[np.ndarray]] = {}
+        self.times: dict[tuple[int, int, int], list[float]] = {}
+
+    def take(self, windows: Sequence[Window]) -> None:
+        for window in windows:
+            key = window.face_id, window.generation, window.crop_epoch
+            slot = self.shown.setdefault(key, [])
+            assert window.age == len(slot), "a step was lost, or shown twice"
+            slot.extend(window.crops)
+            self.times.setdefault(key, []).extend(window.grid_s)
+
+
+def test_steps_give_each_crop_once_and_in_order() -> None:
+    run = Run(STEPS).feed(times(0, 3), still({ADA: box_at(300, 180)}))
+    slots = Slots()
+    slots.take(run.windows)
+    (given,) = slots.times.values()
+    assert np.diff(given) == pytest.approx([0.08] * (len(given) - 1))
+    assert len(given) == round(2.96 / 0.08)
+    assert [len(window.crops) for window in run.windows] == [1] * len(given)
+
+
+def test_a_new_square_replays_the_last_crops_into_a_fresh_slot() -> None:
+    run = Run(STEPS).feed(times(0, 5), lambda t: {ADA: box_at(120 + 80 * t, 180)})
+    slots = Slots()
+    slots.take(run.windows)
+    assert len(slots.shown) > 3
+    epochs = list(slots.times)
+    for before, after in pairwise(epochs):
+        # What the fresh slot saw first: the last R + T points, up to now, all of them through the new square.
+        overlap = [t for t in slots.times[after] if t <= slots.times[before][-1] + 1e-6]
+        assert overlap == pytest.approx(slots.times[before][-len(overlap) :])
+        assert len(overlap) == min(9, len(slots.times[before]))
+    for key, crops in slots.shown.items():
+        columns = [np.nonzero(crop[32, :, 0] > 40)[0].mean() for crop in crops]
+        steps = np.diff(columns[2:])
+        assert (steps > 0).all(), key  # one square a slot: the face only ever moves to the right in it
+
+
+def test_missing_crops_start_a_fresh_slot_and_a_single_one_is_repeated() -> None:
+    kept = [t for t in times(0, 4, rate_hz=12.5) if abs(t - 0.96) > 0.01 and not 1.9 < t < 2.2]
+    run = Run(STEPS).feed(kept, still({ADA: box_at(300, 180)}))
+    slots = Slots()
+    slots.take(run.windows)
+    first, second = slots.times.values()
+    assert np.diff(first) == pytest.approx([0.08] * (len(first) - 1))
+    assert second[0] > 2.1
+    assert sum(window.gaps for window in run.windows) == 1
+
+
+def test_a_step_that_nobody_took_in_time_starts_a_fresh_slot() -> None:
+    config = replace(STEPS, most_work=5)
+    session = Session(config, detector=PaintedFaces(FACE), mesher=PaintedFaces(FACE), limits=ANYTHING_GOES)
+    slots = Slots()
+    for i, pts_s in enumerate(times(0, 6)):
+        session.feed(frame_at(pts_s, {ADA: box_at(300, 180)}), pts_s)
+        if not 40 < i < 80:
+            slots.take(session.take_work())
+    assert session.statistics().work_dropped > 0
+    assert len(slots.times) > 1
+    last = list(slots.times.values())[-1]
+    assert np.diff(last) == pytest.approx([0.08] * (len(last) - 1))
+    assert last[-1] > 5.8
 
 
 def test_similarity_windows_hold_the_face_upright_at_the_template() -> None:

@@ -1,0 +1,116 @@
+"""One face generation's way from frames to what a clip network sees: faces and frames in, Windows out.
+
+Joins the ring and the crop recipes for the session, which holds one FaceClips for each face generation it follows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from .config import ClipConfig
+from .crop import crop_similarity, crop_square, cut_patch, fit_similarity, follow_square, padded_share
+from .faces.quality import worst_quality
+from .ring import GridPatch, PatchRing, RingStatistics
+from .values import Face, Frame, Window
+
+
+class FaceClips:
+    """Give it the face in every frame that it `wants`."""
+
+    def __init__(self, config: ClipConfig, face: Face, anchor_pts_s: float) -> None:
+        self._config = config
+        self._ring = PatchRing(anchor_pts_s=anchor_pts_s, grid_s=config.grid_s, capacity=config.memory + config.length)
+        self.face = face
+        """As last measured."""
+        self._square = follow_square(None, face.box_px)
+        self._crop_epoch = 1
+        # With whole clips: the grid point at which the next one is due.
+        self._next_index = 0
+        # With steps: epoch and grid point of the newest crop that was given, and how many were given in that epoch.
+        self._given_epoch, self._given_index, self._age = 0, -1, 0
+
+    def wants(self, pts_s: float) -> bool:
+        return self._ring.wants(pts_s)
+
+    def take(self, face: Face, frame: Frame) -> Window | None:
+        """Keep what this frame shows of the face; returns the clip or the step that it completes."""
+        self.face = face
+        if not self._ring.wants(frame.pts_s):
+            return None
+        self._ring.put(
+            cut_patch(
+                frame.picture,
+                face,
+                pts_s=frame.pts_s,
+                grid_index=self._ring.index_of(frame.pts_s),
+                size_px=self._config.size_px,
+                arrival_s=frame.arrival_s,
+            )
+        )
+        square = follow_square(self._square, face.box_px)
+        if square is not self._square:
+            self._square = square
+            self._crop_epoch += 1
+        return self._step() if self._config.feed == "step" else self._clip()
+
+    def start_afresh(self, lost: Window) -> None:
+        """A step was lost on its way to the network: if it belonged to the present slot, that slot is of no use."""
+        if lost.crop_epoch == self._crop_epoch:
+            self._crop_epoch += 1
+
+    @property
+    def nbytes(self) -> int:
+        return self._ring.nbytes
+
+    def statistics(self) -> RingStatistics:
+        return self._ring.statistics()
+
+    def _clip(self) -> Window | None:
+        """The whole clip, if it is complete and due."""
+        run = self._ring.newest(self._config.length)
+        if len(run) < self._config.length or self._ring.newest_index < self._next_index:
+            return None
+        self._next_index = self._ring.newest_index + max(1, round(self._config.hop_s / self._config.grid_s))
+        return self._window(run, age=0)
+
+    def _step(self) -> Window:
+        """The crops that are new; after a new square or missing crops all that the ring holds, for a fresh slot."""
+        run = self._ring.newest(self._config.memory + self._config.length)
+        if self._given_epoch == self._crop_epoch and run[0].grid_index > self._given_index + 1:
+            self._crop_epoch += 1
+        if self._given_epoch != self._crop_epoch:
+            self._given_epoch, self._age = self._crop_epoch, 0
+        else:
+            run = [item for item in run if item.grid_index > self._given_index]
+        window = self._window(run, age=self._age)
+        self._given_index = run[-1].grid_index
+        self._age += len(run)
+        return window
+
+    def _window(self, run: list[GridPatch], *, age: int) -> Window:
+        crops, padded = self._crops(run)
+        worst = worst_quality([item.patch.face.quality for item in run])
+        return Window(
+            face_id=self.face.face_id,
+            generation=self.face.generation,
+            crop_epoch=self._crop_epoch,
+            age=age,
+            crops=crops,
+            pts_s=tuple(item.patch.pts_s for item in run),
+            grid_s=tuple(self._ring.point_s(item.grid_index) for item in run),
+            crops_real=sum(not item.repeated for item in run),
+            gaps=sum(item.repeated for item in run),
+            quality=replace(worst, padded=max(worst.padded, padded)),
+            arrival_s=run[-1].patch.arrival_s,
+        )
+
+    def _crops(self, run: list[GridPatch]) -> tuple[np.ndarray, float]:
+        """(T, H, W, 3) uint8 through one square or one similarity for all, and the largest share padded."""
+        size_px = self._config.size_px
+        if self._config.recipe == "square":
+            crops = [crop_square(item.patch, self._square, size_px) for item in run]
+            return np.stack(crops), max(padded_share(item.patch, self._square) for item in run)
+        affine = fit_similarity([item.patch.face.points_px for item in run], size_px)
+        return np.stack([crop_similarity(item.patch, affine, size_px) for item in run]), 0.0
