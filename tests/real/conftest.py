@@ -42,7 +42,6 @@ class RtspServer:
         certificate: Path | None = None,
         lose_every: int = 0,
         pattern: str = "ball",
-        file: Path | None = None,
         pictures: Path | None = None,
         sound: bool = False,
     ) -> None:
@@ -50,7 +49,6 @@ class RtspServer:
         self._arguments += ["--pattern", pattern]
         self._arguments += ["--auth", auth] if auth else []
         self._arguments += ["--certificate", str(certificate)] if certificate else []
-        self._arguments += ["--file", str(file)] if file else []
         self._arguments += ["--pictures", str(pictures)] if pictures else []
         self._arguments += ["--sound"] if sound else []
         self._scheme = "rtsps" if certificate else "rtsp"

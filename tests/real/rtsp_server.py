@@ -11,10 +11,6 @@ Says `ready PORT` on stdout when it listens. Reads commands from stdin, one a li
 from __future__ import annotations
 
 import argparse
-import ctypes
-import signal
-import socket
-import subprocess
 import sys
 import threading
 
@@ -38,7 +34,6 @@ ENCODERS = {
 }
 ROLE = "viewer"
 PAYLOADERS = {"h264": "rtph264pay", "h265": "rtph265pay"}
-PARSERS = {"h264": "h264parse", "h265": "h265parse"}
 
 
 class Server:
@@ -50,7 +45,6 @@ class Server:
         self.packets = 0
         self.size = "640x360"
         self.sizes: list[Gst.Element] = []
-        self.feeder: subprocess.Popen[bytes] | None = None
         self.rtsp = GstRtspServer.RTSPServer()
         self.rtsp.set_address("127.0.0.1")
         self.rtsp.set_service(str(options.port))
@@ -77,13 +71,7 @@ class Server:
             "audiotestsrc is-live=true wave=sine ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay1"
         )
         sound = sound if self.options.sound else ""
-        if self.options.file:
-            port = self.feed()
-            source = (
-                f"udpsrc address=127.0.0.1 port={port} buffer-size=4000000 caps=video/mpegts,systemstream=true "
-                f"! tsdemux ! {PARSERS[self.options.codec]}"
-            )
-        elif self.options.pictures:
+        if self.options.pictures:
             source = (
                 f"multifilesrc location={self.options.pictures}/%05d.jpg loop=true caps=image/jpeg,framerate=25/1 "
                 f"! jpegdec ! identity sync=true ! videoconvert ! videoscale ! capsfilter name=size caps="
@@ -95,19 +83,6 @@ class Server:
                 f"{caps(self.size)} ! {ENCODERS[self.options.codec]}"
             )
         return f"( {source} ! {pay} {sound} )"
-
-    def feed(self) -> int:
-        """The port of a stream of the file, over and over at its own pace, its times going on."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        copy = ["ffmpeg", "-v", "error", "-stream_loop", "-1", "-re", "-i", self.options.file, "-an", "-c", "copy"]
-        self.feeder = subprocess.Popen(
-            [*copy, "-f", "mpegts", f"udp://127.0.0.1:{port}?pkt_size=1316"],
-            stdin=subprocess.DEVNULL,
-            preexec_fn=die_with_parent,
-        )
-        return port
 
     def auth(self) -> GstRtspServer.RTSPAuth:
         auth = GstRtspServer.RTSPAuth()
@@ -169,10 +144,6 @@ class Server:
         return False
 
 
-def die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
 def caps(size: str) -> str:
     width, height = size.split("x")
     return f"video/x-raw,format=I420,width={width},height={height},framerate=25/1"
@@ -199,7 +170,6 @@ def main() -> None:
     parser.add_argument("--lose-every", type=int, default=0, help="drop every Nth RTP packet of the picture")
     parser.add_argument("--pattern", default="ball", help="of videotestsrc; snow needs several packets a picture")
     parser.add_argument("--pictures", help="a folder of 00000.jpg and so on, shown over and over")
-    parser.add_argument("--file", help="serve this over and over instead of a test pattern")
     parser.add_argument("--sound", action="store_true")
     options = parser.parse_args()
     Gst.init(None)
@@ -210,8 +180,6 @@ def main() -> None:
     say(f"ready {server.rtsp.get_bound_port()}")
     threading.Thread(target=read_commands, args=(server, loop), daemon=True).start()
     loop.run()
-    if server.feeder is not None:
-        server.feeder.terminate()
 
 
 if __name__ == "__main__":
