@@ -33,16 +33,19 @@ test: setup
 test-full: setup
 	$(BIN)/python -m pytest -q -m "full or not full"
 	$(BIN)/python benchmarks/soak.py --frames 200000 --out benchmarks/results/soak.json
+	$(BIN)/python benchmarks/readme.py
 
 check: $(VENV)/.stamp-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python proto/generate.py --check
+	$(BIN)/python benchmarks/readme.py --check
 
-# One file a question; common.py is what they share, and soak.py takes too long for here.
+# One file a question. common.py is what they share, soak.py takes too long for here, readme.py writes what they found.
 bench: setup
-	set -e; for file in $(filter-out %/common.py %/soak.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$file; done
+	set -e; for file in $(filter-out %/common.py %/soak.py %/readme.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$file; done
+	$(BIN)/python benchmarks/readme.py
 
 proto: $(VENV)/.stamp-test
 	$(BIN)/python proto/generate.py

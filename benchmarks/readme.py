@@ -1,0 +1,67 @@
+"""Writes the numbers of benchmarks/results into README.md, where they stand. Run it after the benchmarks.
+
+python benchmarks/readme.py           # write
+python benchmarks/readme.py --check   # exit code 1 if the README says anything else
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+
+
+def results(name: str) -> dict[str, Any]:
+    return dict(json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())["results"])
+
+
+def sentences() -> dict[str, str]:
+    """Each sentence with numbers in it, by its first words."""
+    pipeline, soak = results("pipeline"), results("soak")
+    ratio = pipeline["ratio_pipeline_to_bare"]
+    push, decode = soak["push"], soak["decode"]
+    return {
+        "- **Cost.**": (
+            f"Following one face in 720p takes {ratio['median']:.2f} times the CPU of a bare loop (worst round\n"
+            f"  {ratio['worst']:.2f}) with the same decoding, detector calls and crops\n"
+            "  ([pipeline.json](benchmarks/results/pipeline.json))."
+        ),
+        "- **Memory.**": (
+            f"Over {push['frames']:,} frames pushed and {decode['frames']:,} decoded, resident memory grows by\n"
+            f"  {push['slope_kib_per_1000_frames']} and {decode['slope_kib_per_1000_frames']} KiB per 1,000 frames"
+            " after warm-up\n  ([soak.json](benchmarks/results/soak.json))."
+        ),
+    }
+
+
+def filled(text: str) -> str:
+    for start, sentence in sentences().items():
+        pattern = re.escape(start) + r" .*?\.json\)\)\."
+        text, count = re.subn(pattern, lambda _, line=f"{start} {sentence}": line, text, flags=re.DOTALL)
+        if count != 1:
+            raise SystemExit(f"README.md has {count} paragraphs that begin with {start!r}; one is needed")
+    return text
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    args = parser.parse_args()
+    before = README.read_text()
+    after = filled(before)
+    if args.check:
+        if before != after:
+            sys.stderr.write("README.md and benchmarks/results differ: python benchmarks/readme.py\n")
+        return int(before != after)
+    README.write_text(after)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
