@@ -107,6 +107,10 @@ class LiveSource(SourceBase):
         self._reader = Reader(
             self._open_media, timeline, url=self.url, queue_frames=self._config.queue_frames, clock=self._clock
         )
+        # Whoever closed in the meantime saw no reader; whoever closes from here on sees it.
+        if self._over.is_set():
+            self._reader.close()
+            raise ClosedError("source")
 
     def _wait(self, timeout_s: float) -> Report | None:
         now_s = self._clock.now_s()

@@ -20,6 +20,7 @@ from streamguard.events import EndOfStream, StreamDown, StreamUp
 from streamguard.sources.hanging import HangingThreads
 from streamguard.sources.live import LiveSource
 from streamguard.sources.source import Item
+from streamguard.sources.timeline import Timeline
 from streamguard.testing import ManualClock
 from streamguard.values import AudioChunk, Frame, GapCause
 
@@ -269,6 +270,29 @@ def test_close_is_prompt_while_the_decoder_hangs(clock: ManualClock) -> None:
     with pytest.raises(ClosedError):
         source.read(PATIENCE_S)
     hang.set()
+
+
+def test_close_while_a_decoder_is_being_started_stops_it(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+    media = ScriptedMedia([gate, None])
+    source = live(ScriptedOpener(media), clock)
+
+    def closing(**options: bool) -> Timeline:
+        closer = threading.Thread(target=source.close)
+        closer.start()
+        closer.join(PATIENCE_S)
+        return Timeline(keeps_own_times=False)
+
+    monkeypatch.setattr("streamguard.sources.live.Timeline", closing)
+    with pytest.raises(ClosedError):
+        source.read(0.0)
+    gate.set()
+    assert media.closed.wait(PATIENCE_S)
+    decoders = [thread for thread in threading.enumerate() if thread.name.startswith("streamguard-decode")]
+    for thread in decoders:
+        thread.join(PATIENCE_S)
+    with pytest.raises(ClosedError):
+        source.read(0.0)
 
 
 @pytest.mark.parametrize("opening", [threading.Event(), SourceUnreachable(URL)])
