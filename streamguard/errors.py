@@ -15,7 +15,8 @@ StreamGuardError
 |  |- CodecUnsupported        no decoder for what it sends
 |  |- NoVideo                 there is sound or data, but no picture
 |  |- CorruptMedia            it cannot be decoded
-|  `- SourceAbandoned         too many decoder threads hang: no more are started
+|  `- SourceAbandoned         too many decoder threads hang on it: no more are started
+|     `- SourceHeldBack       too many of the whole process hang: it is opened later
 |- EventFormatError           an event cannot be written, or what was read is none: names the field
 |- SinkError                  events or pictures cannot be written: names the target
 |  `- SinkFullError           no space is left there
@@ -187,6 +188,14 @@ class SourceAbandoned(SourceError):
     what = "hangs inside the decoder again and again; no further decoder thread is started"
     remedy = "Remove the stream, or restart the process"
     permanent = True
+
+
+class SourceHeldBack(SourceAbandoned):
+    """Too many decoder threads of the whole process hang, perhaps on other streams: it is opened later."""
+
+    what = "is not opened for now: too many decoder threads of this process hang"
+    remedy = "It is tried again by itself; restart the process if this goes on"
+    permanent = False
 
 
 class EventFormatError(StreamGuardError):

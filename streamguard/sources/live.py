@@ -1,7 +1,8 @@
 """A live URL or webcam as a source: goes on trying until it is closed, and tells what happens on the way.
 
 There is one decoder thread at a time. Its watchdog is `read` itself: whoever wants frames notices that none come.
-A decoder that fails is replaced after a pause; one that hangs is left behind, up to a cap.
+A decoder that fails is replaced after a pause; one that hangs is left behind, up to a cap. A stream that left too many
+is given up; while the whole process has too many, streams wait with opening again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ..errors import (
     SourceAuthFailed,
     SourceDisconnected,
     SourceError,
+    SourceHeldBack,
     SourceTimeout,
 )
 from ..events import EndOfStream, StreamDown, StreamUp
@@ -100,8 +102,9 @@ class LiveSource(SourceBase):
         if self._reader is not None or self._clock.now_s() < self._next_try_s:
             return
         self._count_stuck_goodbyes()
-        if self._hanging.count() >= self._config.abandoned_per_stream:
-            self._fail(SourceAbandoned(self.url))
+        refusal = self._refusal()
+        if refusal is not None:
+            self._fail(refusal)
             return
         timeline = Timeline(keeps_own_times=False, after=self._last)
         self._reader = Reader(
@@ -111,6 +114,12 @@ class LiveSource(SourceBase):
         if self._over.is_set():
             self._reader.close()
             raise ClosedError("source")
+
+    def _refusal(self) -> SourceError | None:
+        """Why no further decoder may be started; None if one may."""
+        if self._hanging.count() >= self._config.abandoned_per_stream:
+            return SourceAbandoned(self.url)
+        return SourceHeldBack(self.url) if self._hanging.is_full() else None
 
     def _wait(self, timeout_s: float) -> Report | None:
         now_s = self._clock.now_s()
@@ -194,10 +203,7 @@ class LiveSource(SourceBase):
     def _leave_behind(self, reader: Reader) -> None:
         self._tally.abandoned_threads += 1
         self._hanging.add(reader.thread)
-        full = self._hanging.is_full()
-        self._fail(
-            SourceAbandoned(self.url) if full else SourceTimeout(self.url, "the decoder hangs and was left behind")
-        )
+        self._fail(self._refusal() or SourceTimeout(self.url, "the decoder hangs and was left behind"))
         self._closing.pop()  # it is counted already
 
     def _count_stuck_goodbyes(self) -> None:

@@ -240,8 +240,33 @@ def test_process_has_a_cap_of_its_own(clock: ManualClock) -> None:
         clock.advance(OPEN_LIMIT_S)
         down = next_item(source)
         assert isinstance(down, StreamDown)
-        assert (down.code, down.retry_in_s) == ("ABANDONED", None)
+        assert down.code == "ABANDONED"
+        assert down.retry_in_s is not None
         hang.set()
+
+
+def test_full_process_starts_no_more_decoders_until_one_wakes_up(clock: ManualClock) -> None:
+    hang, more = threading.Event(), threading.Event()
+    process = HangingThreads(1)
+    opener = ScriptedOpener(ScriptedMedia([gray_frame(0.0, 1000.0), more]))
+    with live(ScriptedOpener(hang), clock, process=process) as first, live(opener, clock, process=process) as second:
+        first.read(0.0)
+        clock.advance(OPEN_LIMIT_S)
+        next_item(first)
+        for attempt in (1, 2):
+            down = second.read(0.0)
+            assert isinstance(down, StreamDown)
+            assert (down.code, down.attempt) == ("ABANDONED", attempt)
+            assert down.retry_in_s is not None
+            assert "this process" in down.message
+            clock.advance(down.retry_in_s)
+        assert opener.timelines == []
+        hang.set()
+        for thread in threading.enumerate():
+            if thread.name.startswith("streamguard-decode"):
+                thread.join(PATIENCE_S)
+        assert isinstance(next_item(second, clock), StreamUp)
+        more.set()
 
 
 def test_hang_in_goodbye_delays_nobody_but_counts(clock: ManualClock) -> None:
