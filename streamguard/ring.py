@@ -51,8 +51,9 @@ class PatchRing:
 
     def index_of(self, pts_s: float) -> int:
         """The grid point that a frame of this time counts for."""
-        # The small addition keeps a frame exactly on the border from falling to either side by rounding.
-        return floor((pts_s - self.anchor_pts_s) / self.grid_s + TOLERANCE + 1e-6)
+        # The small addition keeps a frame exactly on the border from falling to either side by rounding, also where
+        # media time is a Unix time and floats are half a microsecond apart.
+        return floor((pts_s - self.anchor_pts_s) / self.grid_s + TOLERANCE + 1e-4)
 
     def wants(self, pts_s: float) -> bool:
         """True if a frame of this time would be the first for its point."""

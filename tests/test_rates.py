@@ -72,7 +72,7 @@ def windows_of(source: Source, finder: tuple[FaceDetector, FaceMesher]) -> tuple
 
 def expected_runs(times_s: Sequence[float], anchor_s: float) -> tuple[int, int]:
     """Gaps and resets, counted plainly from the frame times alone."""
-    points = sorted({floor((t - anchor_s + EARLY_S) / GRID_S + 1e-6) for t in times_s if t >= anchor_s})
+    points = sorted({floor((t - anchor_s + EARLY_S) / GRID_S + 1e-4) for t in times_s if t >= anchor_s})
     steps = np.diff(points)
     return int((steps == 2).sum()), int((steps > 2).sum())
 

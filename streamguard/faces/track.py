@@ -118,6 +118,17 @@ class _Outcome:
     appeared: list[Face] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
 
+    def looked(self, cut: bool) -> Looked:
+        """Without faces that were lost again in the same frame; of one that nobody was told of, nothing is said."""
+        lost = {(one.face_id, one.generation) for one in self.lost}
+        unheard = {(face.face_id, face.generation) for face in self.appeared} & lost
+        return Looked(
+            faces=tuple(face for face in self.faces if (face.face_id, face.generation) not in lost),
+            appeared=tuple(face for face in self.appeared if (face.face_id, face.generation) not in lost),
+            lost=tuple(one for one in self.lost if (one.face_id, one.generation) not in unheard),
+            cut=cut,
+        )
+
 
 Due = Callable[[int, int, float], bool]
 """(face_id, generation, pts_s): does anything need this face measured in a frame of this time?"""
@@ -136,6 +147,8 @@ class FaceTracker:
         self._next_id = 1
         self._start_over = True
         """The next look searches everything: a new stream, a cut, a gap."""
+        self._before_pts_s = float("-inf")
+        """Time of the frame before."""
         self._looks = self._measured = self._generations = 0
 
     def update(self, frame: Frame, due: Due) -> Looked:
@@ -150,12 +163,12 @@ class FaceTracker:
         sought = [track for track in self._tracks if self._is_sought(track, pts_s, due)]
         sightings = self._presumed(pts_s, sought) + self._follow(frame, sought)
         strangers = self._search(frame, regions, sightings)
-        for sighting in self._apart(sightings, strangers, outcome):
-            if sighting.measured:
-                self._recognise(sighting, frame, outcome)
+        apart = self._apart(sightings, strangers, outcome)
+        self._settle([sighting for sighting in apart if sighting.measured], frame, outcome)
         self._hide_unseen(sought, pts_s)
         self._forget(pts_s, outcome)
-        return Looked(faces=tuple(outcome.faces), appeared=tuple(outcome.appeared), lost=tuple(outcome.lost), cut=cut)
+        self._before_pts_s = pts_s
+        return outcome.looked(cut)
 
     def end_all(self, cause: LostCause) -> tuple[Lost, ...]:
         """End every generation (a gap, the end of the stream)."""
@@ -168,8 +181,11 @@ class FaceTracker:
             looks=self._looks,
             measured=self._measured,
             generations=self._generations,
-            following=sum(track.life in (_Life.VISIBLE, _Life.HIDDEN) for track in self._tracks),
+            following=self._followed(),
         )
+
+    def _followed(self) -> int:
+        return sum(track.life is not _Life.GONE for track in self._tracks)
 
     # Follow and search: pixels in, sightings out.
 
@@ -206,7 +222,7 @@ class FaceTracker:
             for sighting in known:
                 assert sighting.track is not None
                 sighting.track.detected_pts_s = frame.pts_s
-            if known or len(strangers) + len(sightings) >= self._config.most_faces:
+            if known or len(strangers) + self._followed() >= self._config.most_faces:
                 continue
             self._measured += 1
             stranger = self._sighting(frame.picture, self._mesher.measure(frame.picture, detection), None)
@@ -228,7 +244,8 @@ class FaceTracker:
     def _sighting(self, picture: Picture, mesh: Mesh, track: _Track | None) -> _Sighting | None:
         """What the mesh network saw, if it is a face that we follow."""
         box = face_box(mesh)
-        if mesh.presence < self._config.min_presence or box.scale < self._config.min_face_px:
+        # Written so that NaN, from a network gone wrong, is no face.
+        if not (mesh.presence >= self._config.min_presence and box.scale >= self._config.min_face_px):
             return None
         if box.share_inside(picture.width, picture.height) < 0.5:
             return None
@@ -260,33 +277,65 @@ class FaceTracker:
                 kept.append(sighting)
         return kept
 
-    def _recognise(self, sighting: _Sighting, frame: Frame, outcome: _Outcome) -> None:
-        """Continue the track that it surely is, else start a new generation, of a remembered id where one fits."""
+    def _settle(self, sightings: list[_Sighting], frame: Frame, outcome: _Outcome) -> None:
+        """Each sighting continues the one track that it surely is, or starts a generation. Nobody is two, or in two.
+
+        First who stayed in view, then who comes back, then who is new: so what one sighting becomes never depends on
+        which of two was looked at first.
+        """
+        rest = [sighting for sighting in sightings if not self._stays(sighting, frame, outcome)]
+        rest = self._come_back(rest, frame, outcome)
+        for sighting in rest:
+            track = sighting.track
+            if track is not None and track.seen_pts_s < frame.pts_s:
+                self._end(track, LostCause.DOUBT, outcome)
+        for sighting in rest:
+            self._begin(sighting, frame)
+
+    def _stays(self, sighting: _Sighting, frame: Frame, outcome: _Outcome) -> bool:
         track = sighting.track
-        if track is not None and track.life is not _Life.HIDDEN and self._agrees(track, sighting, frame.pts_s):
+        if track is None or track.life not in (_Life.VISIBLE, _Life.TENTATIVE):
+            return False
+        if not self._agrees(track, sighting, frame.pts_s):
+            return False
+        self._continue(track, sighting, frame, outcome)
+        return True
+
+    def _come_back(self, sightings: list[_Sighting], frame: Frame, outcome: _Outcome) -> list[_Sighting]:
+        """Hidden faces go on where exactly one sighting and one hidden face agree; the other sightings are returned."""
+        hidden = [track for track in self._tracks if track.life is _Life.HIDDEN]
+        pairs = [(s, track) for s in sightings for track in hidden if self._agrees(track, s, frame.pts_s)]
+        sure = [
+            (sighting, track)
+            for sighting, track in pairs
+            if sum(s is sighting for s, _ in pairs) == 1 and sum(t is track for _, t in pairs) == 1
+        ]
+        for sighting, track in sure:
             self._continue(track, sighting, frame, outcome)
-            return
-        candidates = [t for t in self._tracks if t is track or t.life in (_Life.HIDDEN, _Life.GONE)]
-        same = [t for t in candidates if t.life is _Life.HIDDEN and self._agrees(t, sighting, frame.pts_s)]
-        if len(same) == 1:
-            self._continue(same[0], sighting, frame, outcome)
-            return
-        near = [t for t in candidates if self._is_near(t, sighting, frame.pts_s, slack=2.0)]
-        near.sort(key=lambda t: t.look.difference(sighting.look))
-        if track is not None:
-            self._end(track, LostCause.DOUBT, outcome)
+        return [sighting for sighting in sightings if not any(sighting is s for s, _ in sure)]
+
+    def _begin(self, sighting: _Sighting, frame: Frame) -> None:
+        """A new generation; of a remembered id if one that has ended fits, by place first and then by look."""
+        near = [
+            track
+            for track in self._tracks
+            if track.life is _Life.GONE and self._is_near(track, sighting, frame.pts_s, slack=2.0)
+        ]
         if near:
-            self._end(near[0], LostCause.DOUBT, outcome)
+            last = min(near, key=lambda track: track.look.difference(sighting.look))
+            self._tracks.remove(last)
             # Whom nobody was told of has not used up a generation.
-            generation = near[0].generation + near[0].announced
-            self._start(near[0].face_id, generation, sighting, frame, replaces=near[0])
+            self._add(last.face_id, last.generation + last.announced, sighting, frame)
         else:
-            self._start(self._next_id, 1, sighting, frame, replaces=None)
+            self._add(self._next_id, 1, sighting, frame)
             self._next_id += 1
 
     def _agrees(self, track: _Track, sighting: _Sighting, pts_s: float) -> bool:
-        """Surely the same person: away for a short time only, and place, size and look all agree."""
-        if pts_s - track.seen_pts_s > self._config.coast_s:
+        """Surely the same person: away for a short time only, and place, size and look all agree.
+
+        Whoever was seen in the very frame before was not away, however slow the camera is.
+        """
+        if track.seen_pts_s < self._before_pts_s and pts_s - track.seen_pts_s > self._config.coast_s:
             return False
         if not self._is_near(track, sighting, pts_s, slack=1.0):
             return False
@@ -332,9 +381,7 @@ class FaceTracker:
             self._generations += 1
             outcome.appeared.append(face)
 
-    def _start(self, face_id: int, generation: int, sighting: _Sighting, frame: Frame, replaces: _Track | None) -> None:
-        if replaces is not None:
-            self._tracks.remove(replaces)
+    def _add(self, face_id: int, generation: int, sighting: _Sighting, frame: Frame) -> None:
         self._tracks.append(
             _Track(
                 face_id=face_id,
@@ -354,14 +401,16 @@ class FaceTracker:
         for track in sought:
             if track.life is _Life.VISIBLE and track.seen_pts_s < pts_s:
                 track.life = _Life.HIDDEN
-            elif track.life is _Life.TENTATIVE and track.seen_pts_s < pts_s and track in self._tracks:
+            elif track.life is _Life.TENTATIVE and track.seen_pts_s < pts_s:
                 track.life = _Life.GONE
 
     def _forget(self, pts_s: float, outcome: _Outcome) -> None:
         for track in self._tracks:
             if track.life is _Life.HIDDEN and pts_s - track.seen_pts_s > self._config.coast_s:
                 self._end(track, LostCause.GONE, outcome)
-            elif track.life is _Life.VISIBLE and pts_s - track.detected_pts_s > UNDETECTED_S:
+            elif track.life is _Life.VISIBLE and pts_s - track.detected_pts_s > max(
+                UNDETECTED_S, 3 * self._config.detect_every_s
+            ):
                 self._end(track, LostCause.DOUBT, outcome)
         self._tracks = [
             track
