@@ -5,7 +5,7 @@ StreamGuardError
 |- MissingPackageError        an optional package is not installed: names the pip line
 |- AssetError                 a model file could not be had: names the file and what to do offline
 |  `- AssetHashError          it was had, and it is not the file we trust
-|- PictureError               pixels of an impossible shape, size or type
+|- PictureError               pixels of an impossible shape, size or type, or with an impossible time
 |- SourceError                a source cannot give frames: names the (redacted) url
 |  |- SourceUnreachable       nobody answers at that host and port
 |  |- SourceTimeout           somebody answered, then nothing came
@@ -83,7 +83,7 @@ class AssetHashError(AssetError):
 
 
 class PictureError(StreamGuardError):
-    """An array cannot be a picture. Says what was given and what is accepted."""
+    """An array cannot be a picture, or its time is none. Says what was given and what is accepted."""
 
     code = "PICTURE"
 

@@ -20,12 +20,12 @@ from ..errors import ClosedError, PictureError
 from ..events import EndOfStream, StreamUp
 from ..picture import Picture
 from ..queues import QueueStatistics
-from ..values import Frame
+from ..values import Frame, GapCause
 from .outbox import Lane, Outbox
 from .pixels import ArrayFormat, PictureMaker, check_array, check_size, picture_from_array
 from .reader import SOUND_CHUNKS
 from .source import Counters, Item, SourceBase, SourceStatistics
-from .timeline import Placed, Timeline
+from .timeline import LONGEST_S, Placed, Timeline
 
 _MICROSECOND = Fraction(1, 1_000_000)
 
@@ -66,6 +66,8 @@ class PushSource(SourceBase):
         self._up = False
         self._waiting: deque[Item] = deque()
         self._frames_read = 0
+        self._broken: GapCause | None = None
+        """Of a frame that could not be shown: the next one tells it."""
 
     def push(self, frame: VideoFrame | np.ndarray, pts_s: float | None = None, *, format: ArrayFormat = "rgb") -> bool:
         """Hand in a frame; False if an older one that still waited had to go for it.
@@ -73,9 +75,11 @@ class PushSource(SourceBase):
         `pts_s`: its media time; without it an av.VideoFrame's own time counts, and for an array the time since this
         source was made. Arrays are uint8: rgb and bgr (H, W, 3), i420 and nv12 (H * 3 / 2, W); `format` is for them.
         A frame whose time does not grow is skipped and counted (True: nothing else had to go).
+        Raises PictureError for what is no picture, and for a time that is none.
         """
         arrival_s = self._clock.now_s()
         _check(frame, format)
+        _check_time(pts_s)
         with self._pushing:
             if self._ended:
                 raise ClosedError("source")
@@ -132,11 +136,14 @@ class PushSource(SourceBase):
             self._outbox.close()
             self._waiting.append(EndOfStream(frames=self._frames_read))
             return
+        gap = pushed.placed.gap or self._broken
         try:
             picture = self._picture(pushed)
         except PictureError:
             self._counters.corrupt_frames += 1
+            self._broken = gap
             return
+        self._broken = None
         if not self._up:
             self._up = True
             self._waiting.append(StreamUp(url=self.url, width=picture.width, height=picture.height, codec="raw"))
@@ -146,7 +153,7 @@ class PushSource(SourceBase):
                 pts_s=pushed.placed.pts_s,
                 picture=picture,
                 arrival_s=pushed.arrival_s,
-                gap=pushed.placed.gap,
+                gap=gap,
                 pts_guessed=pushed.placed.guessed,
             )
         )
@@ -164,6 +171,11 @@ def _check(frame: object, format: ArrayFormat) -> None:
         check_size(frame.width, frame.height)
     else:
         raise PictureError(f"a frame is a numpy array or an av.VideoFrame, not {type(frame).__name__}")
+
+
+def _check_time(pts_s: float | None) -> None:
+    if pts_s is not None and not abs(pts_s) <= LONGEST_S:  # not: so that nan is refused as well
+        raise PictureError(f"pts_s must be media time in seconds, at most {LONGEST_S:g} from 0, not {pts_s}")
 
 
 def _inherit_gap(dropped: _Pushed | _End, heir: _Pushed | _End) -> _Pushed | _End:

@@ -21,10 +21,12 @@ MOST_LATE = 30
 MOST_DUPLICATES = 3
 """After so many frames with the same time, the time is taken as missing."""
 DEFAULT_PERIOD_S = 0.04
+LONGEST_S = 1e11
+"""No media time is further from 0 than this: 3,000 years, so that seconds since 1970 fit, and milliseconds do not."""
 
 _COUNTER_BITS = (32, 33)
 """RTP, FLV and RTMP count in 32 bits, MPEG-TS in 33."""
-_WRAP_WINDOW_S = 60.0
+_WRAP_WINDOW_S = 60
 """A jump this close to the whole range of a counter is the counter starting over."""
 _LONGEST_PERIOD_S = 1.0
 
@@ -77,6 +79,11 @@ def _turn(step: int, window: int) -> int:
     return 0
 
 
+def _is_a_time(ticks: int, time_base: Fraction) -> bool:
+    """False for what no clock shows: such a frame is placed as if it had no time."""
+    return time_base > 0 and abs(ticks * time_base) <= LONGEST_S
+
+
 class Timeline:
     """Media time of one connection. Not thread-safe: it belongs to the decoder that feeds it."""
 
@@ -113,14 +120,16 @@ class Timeline:
                 return None
             return self._guess(arrival_s)
         self._duplicates = 0
-        if ticks is None or time_base is None:
+        if ticks is None or time_base is None or not _is_a_time(ticks, time_base):
             return self._guess(arrival_s)
         self._last_ticks = ticks
         return self._known(float(self._video.unwrapped(ticks, time_base) * time_base), arrival_s)
 
     def place_sound(self, ticks: int | None, time_base: Fraction | None) -> float | None:
         """Media time of a piece of sound; None if it cannot be told yet, or would go backwards."""
-        if ticks is None or time_base is None or self._offset_s is None or (self._after and self._last_s is None):
+        if ticks is None or time_base is None or not _is_a_time(ticks, time_base):
+            return None
+        if self._offset_s is None or (self._after and self._last_s is None):
             return None
         pts_s = float(self._sound.unwrapped(ticks, time_base) * time_base) + self._offset_s
         if self._last_sound_s is not None and pts_s <= self._last_sound_s:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from fractions import Fraction
 from typing import cast
@@ -13,6 +14,7 @@ import pytest
 from streamguard.config import SourceConfig
 from streamguard.errors import ClosedError, PictureError
 from streamguard.events import EndOfStream, StreamUp
+from streamguard.picture import Picture
 from streamguard.sources import Item, PushSource
 from streamguard.sources.pixels import ArrayFormat
 from streamguard.testing import ManualClock
@@ -117,6 +119,32 @@ def test_wrong_frame_is_refused_at_the_call(frame: object) -> None:
     with pytest.raises(PictureError):
         source.push(cast(np.ndarray, frame), 0.0)
     assert source.read(0.0) is None
+
+
+@pytest.mark.parametrize("pts_s", [float("nan"), float("inf"), float("-inf"), 1e300, -1e12, 10**30])
+def test_time_that_is_none_is_refused_at_the_call(pts_s: float) -> None:
+    source = roomy()
+    with pytest.raises(PictureError, match=re.escape(f"not {pts_s}")):
+        source.push(rgb_picture(16, 16, 0), pts_s)
+    assert source.push(rgb_picture(16, 16, 0), 1_700_000_000.0)
+    assert [frame.pts_s for frame in pushed(source)] == [1_700_000_000.0]
+
+
+def test_broken_time_survives_a_frame_that_cannot_be_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = roomy()
+    for pts_s in (10.0, 3.0, 3.04, 3.08):
+        source.push(rgb_picture(16, 16, 0), pts_s)
+    source.read(0.0)
+    source.read(0.0)
+
+    def corrupt(array: np.ndarray, format: str) -> Picture:
+        raise PictureError("as scripted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("streamguard.sources.push.picture_from_array", corrupt)
+        assert source.read(0.0) is None
+    assert [frame.gap for frame in pushed(source)] == [GapCause.BACKWARD_JUMP, None]
+    assert source.statistics().decoded.corrupt_frames == 1
 
 
 def test_end_is_the_last_item_after_what_waits() -> None:

@@ -174,3 +174,33 @@ def test_times_strictly_increase_whatever_comes() -> None:
     kept = [p.pts_s for p in place_all(Timeline(keeps_own_times=False), list(ticks)) if p is not None]
     assert len(kept) > 8
     assert all(later > earlier for earlier, later in pairwise(kept))
+
+
+@pytest.mark.parametrize(
+    ("ticks", "time_base"),
+    [
+        (10**320, RTP),
+        (-(10**320), RTP),
+        (1, Fraction(10**320)),
+        (2**63, Fraction(1, 1000)),
+        (7, Fraction(0)),
+        (7, Fraction(-1, 25)),
+    ],
+    ids=["huge", "huge and negative", "huge unit", "all bits", "no unit", "negative unit"],
+)
+def test_time_that_no_clock_shows_is_taken_as_missing(ticks: int, time_base: Fraction) -> None:
+    timeline = Timeline(keeps_own_times=True)
+    place_all(timeline, [90000, 90000 + TICKS])
+    odd = timeline.place(ticks, time_base, 100.0)
+    assert odd is not None
+    assert (round(odd.pts_s, 6), odd.guessed, odd.gap) == (1.08, True, None)
+    assert timeline.place_sound(ticks, time_base) is None
+    after = timeline.place(90000 + 3 * TICKS, RTP, 100.04)
+    assert after is not None
+    assert round(after.pts_s, 6) == 1.12
+
+
+def test_finest_time_base_does_not_overflow() -> None:
+    finest = Fraction(1, 10**400)
+    placed = place_all(Timeline(keeps_own_times=True), [10**400, 2 * 10**400], finest)
+    assert times(placed) == [1.0, 2.0]
