@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from .config import ClipConfig
-from .crop import crop_similarity, crop_square, cut_patch, fit_similarity, follow_square, padded_share
+from .crop import crop_similarity, crop_square, cut_patch, fit_similarity, follow_square, padded_share, square_of
 from .faces.quality import worst_quality
 from .ring import GridPatch, PatchRing, RingStatistics
 from .values import Face, Frame, Window
@@ -113,4 +113,6 @@ class FaceClips:
             crops = [crop_square(item.patch, self._square, size_px) for item in run]
             return np.stack(crops), max(padded_share(item.patch, self._square) for item in run)
         affine = fit_similarity([item.patch.face.points_px for item in run], size_px)
-        return np.stack([crop_similarity(item.patch, affine, size_px) for item in run]), 0.0
+        looked_at = square_of(affine, size_px)
+        padded = max(padded_share(item.patch, looked_at) for item in run)
+        return np.stack([crop_similarity(item.patch, affine, size_px) for item in run]), padded

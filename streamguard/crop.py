@@ -116,6 +116,14 @@ def fit_similarity(points_px: Sequence[np.ndarray], size_px: int) -> Affine:
     return float(a), float(-b), float(c), float(b), float(a), float(d)
 
 
+def square_of(affine: Affine, size_px: int) -> Square:
+    """The upright square of the size and at the place that a similarity looks at."""
+    a, b, c, d, e, f = affine
+    half = size_px / 2
+    side_px = size_px * float(np.hypot(a, d))
+    return Square(centre_px=(a * half + b * half + c, d * half + e * half + f), side_px=side_px)
+
+
 def crop_similarity(patch: Patch, affine: Affine, size_px: int) -> np.ndarray:
     """(size, size, 3) uint8 RGB through a crop-to-picture similarity."""
     a, b, c, d, e, f = affine

@@ -35,12 +35,11 @@ def drive(source: Source, session: Session, clock: Clock | None = None) -> Itera
     while not isinstance(item, EndOfStream):
         item = source.read(_wait_s(session, clock.now_s()))
         now_s = clock.now_s()
-        if item is None:
-            session.tick(now_s)
-        elif isinstance(item, Frame):
+        if isinstance(item, Frame):
             session.feed(item, now_s)
-        elif not isinstance(item, AudioChunk):
+        elif item is not None and not isinstance(item, AudioChunk):
             session.source_event(item, now_s)
+        session.tick(now_s)  # sound alone is no sign of life
         yield Turn(item=item, events=session.events(), windows=session.take_work())
 
 

@@ -5,7 +5,7 @@ It knows no clock, thread or socket. Drive it by hand, from one thread at a time
     session.feed(frame, now_s)          # a frame came (detection runs in here)
     session.tick(session.next_deadline_s())   # nothing came: silence can alarm too
     for window in session.take_work(): ...    # what is ready to be scored
-    session.put_scores([...], now_s)          # what the network said
+    session.put_scores([...])          # what the network said
     session.events()                          # what happened since the last call
 """
 
@@ -15,6 +15,8 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
+from statistics import median
 
 from .clips import FaceClips
 from .config import SessionConfig
@@ -22,6 +24,7 @@ from .events import (
     Blinded,
     EndOfStream,
     Event,
+    EventsLost,
     FaceAppeared,
     FaceLost,
     Kind,
@@ -39,8 +42,10 @@ from .values import Face, FaceState, Frame, GapCause, LostCause, Reason, StreamS
 
 SLOW_SPAN_S = 2.0
 """The source's rate is counted over this much media time, never averaged gap by gap: cameras send in bursts."""
-SLOW_SHARE = 0.8
-"""A source with fewer frames than this share of the grid's rate cannot fill windows."""
+SLOW_SHARE, FAST_SHARE = 0.8, 0.9
+"""A source with fewer frames than the first share of the grid's rate cannot fill windows; above the second it can."""
+MOST_EVENTS = 10_000
+"""Events that wait for `events()`; then the oldest are lost, and EventsLost says which."""
 NO_FACE_AFTER_S = 1.0
 MOST_GAPS_SHARE = 0.25
 """More repeated crops than this share of a window make it LOW_QUALITY."""
@@ -64,13 +69,15 @@ class SessionStatistics:
 
     frames: int
     late_frames: int
-    """Frames that were not later than the one before: refused."""
+    """Frames that were not later than the one before, or had no finite time: refused."""
     windows: int
     """Windows made."""
     work_dropped: int
     """Windows that were dropped because nobody took them in time."""
     stale_scores: int
     """Scores for generations that had ended: refused."""
+    bad_scores: int
+    """Scores that were no number from 0 to 1: refused."""
     gaps: int
     """Grid points filled by repeating the crop before."""
     resets: int
@@ -88,6 +95,9 @@ class _Watched:
     clips: FaceClips
     state: FaceState = FaceState.WARMING_UP
     reasons: tuple[Reason, ...] = ()
+    window_reasons: tuple[Reason, ...] = ()
+    """Against its newest window."""
+    scored: bool = False
 
 
 class Session:
@@ -112,7 +122,7 @@ class Session:
         self._tracker = FaceTracker(config.faces, detector, mesher)
         self._watched: dict[tuple[int, int], _Watched] = {}
         self._work: deque[Window] = deque()
-        self._events: list[Event] = []
+        self._events: deque[Event] = deque()
         self._seq = 0
         self._state = StreamState.CONNECTING
         self._last_pts_s: float | None = None
@@ -122,7 +132,10 @@ class Session:
         self._alive_s: float | None = None
         """Wall clock of the last sign of life; None while the source is known to be down."""
         self._recent_pts_s: deque[float] = deque()
-        self._frames = self._late_frames = self._windows = self._work_dropped = self._stale_scores = 0
+        self._steps_s: deque[float] = deque(maxlen=5)
+        self._too_slow = False
+        self._frames = self._late_frames = self._windows = self._work_dropped = 0
+        self._stale_scores = self._bad_scores = 0
         self._ended_gaps = self._ended_resets = 0
         self._media_gaps: Counter[str] = Counter()
 
@@ -132,7 +145,7 @@ class Session:
         """Take the next frame. One that is not later than the frame before is refused and counted."""
         if self._state is StreamState.ENDED:
             return
-        if self._last_pts_s is not None and frame.pts_s <= self._last_pts_s:
+        if not isfinite(frame.pts_s) or (self._last_pts_s is not None and frame.pts_s <= self._last_pts_s):
             self._late_frames += 1
             return
         self._note_break(frame)
@@ -162,6 +175,8 @@ class Session:
             self._state = StreamState.NO_FACE
         elif isinstance(kind, StreamDown):
             self._alive_s = None
+            if kind.retry_in_s is None:
+                self._drop_lost(self._tracker.end_all(LostCause.STREAM_ENDED))
             self._state = StreamState.STALLED if self._frames else StreamState.CONNECTING
         else:
             self._drop_lost(self._tracker.end_all(LostCause.STREAM_ENDED))
@@ -183,16 +198,21 @@ class Session:
             return None
         return self._alive_s + self._config.stalled_after_s
 
-    def put_scores(self, scores: Sequence[Scored], now_s: float) -> None:
-        """Take scores for windows that `take_work` gave. One for a generation that has ended is refused and counted."""
+    def put_scores(self, scores: Sequence[Scored]) -> None:
+        """Take scores for windows that `take_work` gave. One for a generation that has ended, or that is no number from
+        0 to 1, is refused and counted."""
         for scored in scores:
             window = scored.window
             watched = self._watched.get((window.face_id, window.generation))
             if watched is None:
                 self._stale_scores += 1
                 continue
-            reasons = self._window_reasons(window)
-            state = FaceState.LOW_QUALITY if reasons else FaceState.UNCERTAIN
+            if not 0.0 <= scored.raw_score <= 1.0:
+                self._bad_scores += 1
+                continue
+            watched.scored = True
+            watched.window_reasons = self._window_reasons(window)
+            self._judge(window.face_id, window.generation)
             self._emit(
                 Score(
                     face_id=window.face_id,
@@ -203,8 +223,8 @@ class Session:
                     crops_expected=window.crops_expected,
                     gaps=window.gaps,
                     raw_score=scored.raw_score,
-                    state=state,
-                    reasons=(*reasons, Reason.UNCALIBRATED),
+                    state=watched.state,
+                    reasons=watched.reasons,
                     quality=window.quality,
                     latency=StageTimes(
                         wait_s=scored.taken_s - window.arrival_s,
@@ -213,7 +233,6 @@ class Session:
                     ),
                 )
             )
-            self._set_face_state(window.face_id, window.generation, state, (*reasons, Reason.UNCALIBRATED))
 
     # Out.
 
@@ -224,8 +243,9 @@ class Session:
         return work
 
     def events(self) -> list[Event]:
-        """The events since the last call, in order."""
-        events, self._events = self._events, []
+        """The events since the last call, in order. If nobody asked for long, the oldest are lost, and that is told."""
+        events = list(self._events)
+        self._events.clear()
         return events
 
     @property
@@ -250,6 +270,7 @@ class Session:
             windows=self._windows,
             work_dropped=self._work_dropped,
             stale_scores=self._stale_scores,
+            bad_scores=self._bad_scores,
             gaps=self._ended_gaps + sum(one.gaps for one in live),
             resets=self._ended_resets + sum(one.resets for one in live),
             media_gaps=dict(self._media_gaps),
@@ -264,8 +285,13 @@ class Session:
         if self._last_pts_s is None:
             return
         gap_s = frame.pts_s - self._last_pts_s
+        # A camera of one frame a second has no gaps of a second.
+        longest_s = (
+            max(self._config.long_gap_s, 3 * median(self._steps_s)) if self._steps_s else self._config.long_gap_s
+        )
+        self._steps_s.append(gap_s)
         cause: GapCause | None = None
-        if gap_s > self._config.long_gap_s:
+        if gap_s > longest_s:
             cause = frame.gap or GapCause.LONG_GAP
         elif frame.gap is GapCause.BACKWARD_JUMP:
             cause = frame.gap
@@ -273,7 +299,7 @@ class Session:
             cause = GapCause.SIZE_CHANGED
         if cause is not None:
             self._drop_lost(self._tracker.end_all(LostCause.MEDIA_GAP))
-            self._note_media_gap(cause, gap_s if gap_s > self._config.long_gap_s else 0.0)
+            self._note_media_gap(cause, gap_s if gap_s > longest_s else 0.0)
 
     def _note_media_gap(self, cause: GapCause, gap_s: float) -> None:
         self._media_gaps[cause.value] += 1
@@ -283,15 +309,17 @@ class Session:
     def _note_rate(self, pts_s: float) -> None:
         """A source that is too slow for the grid never fills a window: say so instead of staying silent."""
         self._recent_pts_s.append(pts_s)
-        while pts_s - self._recent_pts_s[0] > SLOW_SPAN_S:
+        while pts_s - self._recent_pts_s[0] > SLOW_SPAN_S and len(self._recent_pts_s) > 3:
             self._recent_pts_s.popleft()
         span_s = pts_s - self._recent_pts_s[0]
         if span_s < SLOW_SPAN_S / 2:
             return
-        rate_hz = (len(self._recent_pts_s) - 1) / span_s
-        if rate_hz < SLOW_SHARE / self._config.clip.grid_s:
-            for face_id, generation in self._watched:
-                self._set_face_state(face_id, generation, FaceState.LOW_QUALITY, (Reason.TOO_SLOW,))
+        share = (len(self._recent_pts_s) - 1) / span_s * self._config.clip.grid_s
+        too_slow = share < (FAST_SHARE if self._too_slow else SLOW_SHARE)
+        if too_slow != self._too_slow:
+            self._too_slow = too_slow
+            for key in self._watched:
+                self._judge(*key)
 
     # Faces.
 
@@ -303,6 +331,7 @@ class Session:
         clips = FaceClips(self._config.clip, face, frame.pts_s)
         self._watched[face.face_id, face.generation] = _Watched(clips=clips)
         self._emit(FaceAppeared(face_id=face.face_id, generation=face.generation, box_px=face.box_px))
+        self._judge(face.face_id, face.generation)
 
     def _drop_lost(self, lost: Sequence[Lost]) -> None:
         for one in lost:
@@ -310,6 +339,9 @@ class Session:
             statistics = watched.clips.statistics()
             self._ended_gaps += statistics.gaps
             self._ended_resets += statistics.resets
+            kept = [w for w in self._work if (w.face_id, w.generation) != (one.face_id, one.generation)]
+            self._work_dropped += len(self._work) - len(kept)
+            self._work = deque(kept)
             self._emit(
                 FaceLost(
                     face_id=one.face_id,
@@ -327,11 +359,8 @@ class Session:
 
     def _add_work(self, watched: _Watched, window: Window) -> None:
         self._windows += 1
-        reasons = self._window_reasons(window)
-        if reasons:
-            self._set_face_state(window.face_id, window.generation, FaceState.LOW_QUALITY, reasons)
-        elif watched.state is FaceState.LOW_QUALITY:
-            self._set_face_state(window.face_id, window.generation, FaceState.WARMING_UP, ())
+        watched.window_reasons = self._window_reasons(window)
+        self._judge(window.face_id, window.generation)
         self._work.append(window)
         if len(self._work) > self._config.most_work:
             self._drop_oldest_work()
@@ -356,6 +385,20 @@ class Session:
         gaps = (Reason.GAPS,) if window.gaps > MOST_GAPS_SHARE * window.crops_expected else ()
         return (*quality_reasons(window.quality, self._limits), *gaps)
 
+    def _judge(self, face_id: int, generation: int) -> None:
+        """What can be said of a face now, from its newest window, the source's rate, and whether it was scored."""
+        watched = self._watched[face_id, generation]
+        reasons = watched.window_reasons
+        if self._too_slow:  # gaps are then only what follows from it
+            reasons = (*(reason for reason in reasons if reason is not Reason.GAPS), Reason.TOO_SLOW)
+        if reasons:
+            state = FaceState.LOW_QUALITY
+        else:
+            state = FaceState.UNCERTAIN if watched.scored else FaceState.WARMING_UP
+        if watched.scored:
+            reasons = (*reasons, Reason.UNCALIBRATED)
+        self._set_face_state(face_id, generation, state, reasons)
+
     def _live_state(self, pts_s: float) -> StreamState:
         seen_pts_s = self._last_face_pts_s
         lately = seen_pts_s is not None and pts_s - seen_pts_s <= NO_FACE_AFTER_S
@@ -373,17 +416,23 @@ class Session:
 
     def _emit(self, kind: Kind) -> None:
         self._seq += 1
-        self._events.append(
-            Event(
-                stream_id=self.stream_id,
-                participant_id=self.participant_id,
-                epoch=self.epoch,
-                seq=self._seq,
-                pts_s=self._last_pts_s or 0.0,
-                utc_s=self._last_utc_s,
-                stream_state=self._state,
-                kind=kind,
-            )
+        self._events.append(self._event(self._seq, kind))
+        if len(self._events) > MOST_EVENTS:
+            lost = [self._events.popleft(), self._events.popleft()]
+            first = lost[0].kind.first_seq if isinstance(lost[0].kind, EventsLost) else lost[0].seq
+            told = EventsLost(first_seq=first, last_seq=lost[1].seq)
+            self._events.appendleft(self._event(lost[1].seq, told))
+
+    def _event(self, seq: int, kind: Kind) -> Event:
+        return Event(
+            stream_id=self.stream_id,
+            participant_id=self.participant_id,
+            epoch=self.epoch,
+            seq=seq,
+            pts_s=self._last_pts_s or 0.0,
+            utc_s=self._last_utc_s,
+            stream_state=self._state,
+            kind=kind,
         )
 
 

@@ -16,6 +16,7 @@ from streamguard.config import ClipConfig, FacesConfig, SessionConfig
 from streamguard.events import (
     Blinded,
     EndOfStream,
+    EventsLost,
     FaceAppeared,
     FaceLost,
     MediaGap,
@@ -369,7 +370,7 @@ def scored(window: Window, raw_score: float = 0.4) -> Scored:
 def test_a_score_without_calibration_is_uncertain_and_says_why() -> None:
     run = Run(SessionConfig(faces=FacesConfig(min_face_px=16)))
     run.feed(times(0, 1), still({ADA: box_at(300, 180)}))
-    run.session.put_scores([scored(run.windows[0])], now_s=2.0)
+    run.session.put_scores([scored(run.windows[0])])
     run.collect()
     score = run.heard.of(Score)[0]
     assert score.p_fake is None
@@ -383,7 +384,7 @@ def test_a_score_without_calibration_is_uncertain_and_says_why() -> None:
 def test_a_score_for_a_generation_that_has_ended_is_refused() -> None:
     run = Run().feed(times(0, 5), lambda t: {ADA if t < 2.0 else BEN: box_at(300, 180)})
     stale = next(window for window in run.windows if owners(window) == {ADA})
-    run.session.put_scores([scored(stale)], now_s=5.0)
+    run.session.put_scores([scored(stale)])
     run.collect()
     assert run.heard.of(Score) == []
     assert run.session.statistics().stale_scores == 1
@@ -505,3 +506,91 @@ def test_the_same_frames_give_the_same_windows_whenever_they_are_fed() -> None:
     for one, other in zip(live.windows, offline.windows, strict=True):
         assert one.pts_s == other.pts_s
         assert (one.crops == other.crops).all()
+
+
+@pytest.mark.parametrize("rate_hz", [0.5, 1.0, 1.9, 3.0, 5.0, 6.5, 8.0, 9.0])
+def test_any_rate_below_the_grids_is_told_once_as_too_slow(rate_hz: float) -> None:
+    run = Run().feed(times(0, 40, rate_hz=rate_hz), still({ADA: box_at(300, 180)}))
+    assert len(run.heard.of(FaceAppeared)) - len(run.heard.of(FaceLost)) == 1
+    told = run.heard.of(VerdictChanged)
+    assert 1 <= len(told) <= 3
+    assert told[-1].reasons == (Reason.TOO_SLOW,)
+    assert told[-1].state is FaceState.LOW_QUALITY
+    assert len(run.heard.of(MediaGap)) <= 1  # a camera of a frame a second has no gaps of a second
+
+
+def test_a_source_that_becomes_fast_enough_is_no_longer_too_slow() -> None:
+    run = Run().feed(times(0, 4, rate_hz=5.0), still({ADA: box_at(300, 180)}))
+    run.feed(times(4, 10), still({ADA: box_at(300, 180)}))
+    assert run.heard.of(VerdictChanged)[-1].state is FaceState.WARMING_UP
+    assert len(run.windows) > 4
+
+
+@pytest.mark.parametrize("raw_score", [float("nan"), float("inf"), -0.1, 1.1])
+def test_a_score_that_is_no_share_is_refused_and_counted(raw_score: float) -> None:
+    run = Run().feed(times(0, 1), still({ADA: box_at(300, 180)}))
+    run.session.put_scores([scored(run.windows[0], raw_score)])
+    run.collect()
+    assert run.heard.of(Score) == []
+    assert run.session.statistics().bad_scores == 1
+
+
+@pytest.mark.parametrize("pts_s", [float("nan"), float("inf")])
+def test_a_frame_without_a_finite_time_is_refused_and_does_no_harm(pts_s: float) -> None:
+    run = Run().feed(times(0, 1), still({ADA: box_at(300, 180)}))
+    run.feed([pts_s], still({ADA: box_at(300, 180)}))
+    run.feed(times(1, 2), still({ADA: box_at(300, 180)}))
+    assert run.session.statistics().late_frames == 1
+    assert run.heard.kinds() == [FaceAppeared]
+
+
+def test_a_source_given_up_for_good_ends_its_faces() -> None:
+    run = Run().feed(times(0, 1), still({ADA: box_at(300, 180)}))
+    run.session.source_event(StreamDown(url="x", code="ABANDONED", message="", attempt=3), 1.0)
+    run.collect()
+    assert run.heard.kinds() == [FaceAppeared, FaceLost, StreamDown]
+    assert run.session.faces() == []
+    assert run.session.statistics().ring_bytes == 0
+
+
+def test_windows_of_an_ended_generation_are_not_handed_out() -> None:
+    session = Run().session
+    for pts_s in times(0, 2):
+        session.feed(frame_at(pts_s, {ADA: box_at(300, 180)}), pts_s)
+    session.feed(frame_at(9.0, {}), 9.0)
+    assert session.take_work() == []
+    assert session.statistics().work_dropped == session.statistics().windows > 0
+
+
+def test_events_that_nobody_asks_for_are_bounded_and_their_loss_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamguard.session.MOST_EVENTS", 5)
+    session = Run().session
+    for attempt in range(1, 21):
+        session.source_event(StreamDown(url="x", code="TIMEOUT", message="", attempt=attempt, retry_in_s=1.0), 0.0)
+    told = session.events()
+    assert len(told) == 5
+    assert told[0].kind == EventsLost(first_seq=1, last_seq=16)
+    assert [event.seq for event in told[1:]] == [17, 18, 19, 20]
+
+
+def test_fast_faces_in_similarity_windows_tell_what_is_padded() -> None:
+    config = SessionConfig(clip=ClipConfig(recipe="similarity", grid_s=0.04, length=32, hop_s=0.64))
+    slow = Run(config).feed(times(0, 2.4), still({ADA: box_at(300, 180)}))
+    fast = Run(config).feed(times(0, 2.4), lambda t: {ADA: box_at(100 + 180 * t, 180)})
+    assert max(window.quality.padded for window in slow.windows) < 0.1
+    assert max(window.quality.padded for window in fast.windows) > 0.15
+
+
+def test_one_similarity_serves_a_whole_window() -> None:
+    """Head motion survives inside the clip: a fit for each frame would hold the face still."""
+    config = SessionConfig(clip=ClipConfig(recipe="similarity", grid_s=0.04, length=32, hop_s=0.64))
+    run = Run(config).feed(times(0, 2), lambda t: {ADA: box_at(250 + 20 * t, 180)})
+    columns = [np.nonzero(crop[112, :, 0] > 40)[0].mean() for crop in run.windows[0].crops]
+    assert columns[-1] - columns[0] > 10
+
+
+def test_the_worst_crop_of_a_clip_gives_its_quality() -> None:
+    """Away from the border: the newest crop is the best one, and the window must not be told by it."""
+    run = Run().feed(times(0, 0.64), lambda t: {ADA: box_at(605 - 100 * t, 180)})
+    newest = run.session.faces()[0].quality.padded
+    assert run.windows[0].quality.padded > newest + 0.15
