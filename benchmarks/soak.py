@@ -112,7 +112,7 @@ def main() -> int:
     args = parser.parse_args()
     detector, mesher = open_detector(), open_mesher()
     # Faces are measured often enough to exercise everything, seldom enough that 200,000 frames take minutes.
-    config = SessionConfig(faces=FacesConfig(detect_every_s=4.0, tile_px=1000), clip=ClipConfig(grid_s=0.4, hop_s=3.2))
+    config = SessionConfig(faces=FacesConfig(detect_every_s=2.0, tile_px=1000), clip=ClipConfig(grid_s=0.4, hop_s=3.2))
     results: dict[str, Any] = {"what": "resident memory over many frames; slope after the first third"}
     results["push"] = measure("push", args.frames, push(args.frames, Session(config, detector=detector, mesher=mesher)))
     with tempfile.TemporaryDirectory() as folder:

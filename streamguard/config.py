@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +35,11 @@ def _need(ok: bool, key: str, problem: str) -> None:
         raise ConfigError(key, problem)
 
 
+def _is_positive(value: float) -> bool:
+    """False for nan and infinity as well: no time or size is either."""
+    return 0 < value < inf
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceConfig:
     """How a source is opened, watched and opened again."""
@@ -62,8 +68,15 @@ class SourceConfig:
     """Slice threads of one decoder. Frame threads are never used on live sources: each costs a frame of delay."""
 
     def __post_init__(self) -> None:
-        for key in ("open_timeout_s", "read_timeout_s", "watchdog_grace_s", "first_retry_s", "longest_retry_s"):
-            _need(getattr(self, key) > 0, f"sources.{key}", "must be more than 0 seconds")
+        for key, value in (
+            ("open_timeout_s", self.open_timeout_s),
+            ("read_timeout_s", self.read_timeout_s),
+            ("watchdog_grace_s", self.watchdog_grace_s),
+            ("first_retry_s", self.first_retry_s),
+            ("longest_retry_s", self.longest_retry_s),
+            ("healthy_after_s", self.healthy_after_s),
+        ):
+            _need(_is_positive(value), f"sources.{key}", "must be more than 0 seconds and finite")
         _need(self.longest_retry_s >= self.first_retry_s, "sources.longest_retry_s", "must be at least first_retry_s")
         _need(self.queue_frames >= 1, "sources.queue_frames", "must be at least 1")
         _need(self.abandoned_per_stream >= 1, "sources.abandoned_per_stream", "must be at least 1")
@@ -99,11 +112,18 @@ class FacesConfig:
     """More faces than this are not followed; the largest are kept."""
 
     def __post_init__(self) -> None:
-        _need(self.detect_every_s > 0, "faces.detect_every_s", "must be more than 0 seconds")
+        # A face that was not detected again for 3 s is let go (faces/track.py).
+        _need(0 < self.detect_every_s <= 2.5, "faces.detect_every_s", "must be more than 0 and at most 2.5 seconds")
         _need(self.tile_px >= 128, "faces.tile_px", "must be at least 128")
-        _need(0 < self.coast_s <= self.remember_s, "faces.coast_s", "must be more than 0 and at most remember_s")
-        _need(1 <= self.most_faces <= 1024, "faces.most_faces", "must be 1 to 1024")
+        _need(_is_positive(self.tile_round_s), "faces.tile_round_s", "must be more than 0 seconds and finite")
+        _need(_is_positive(self.min_face_px), "faces.min_face_px", "must be more than 0 pixels and finite")
+        _need(0 < self.min_detection_score < 1, "faces.min_detection_score", "must be between 0 and 1")
         _need(0 < self.min_presence < 1, "faces.min_presence", "must be between 0 and 1")
+        _need(1 <= self.looks_to_confirm <= 10, "faces.looks_to_confirm", "must be 1 to 10")
+        _need(_is_positive(self.remember_s), "faces.remember_s", "must be more than 0 seconds and finite")
+        _need(0 < self.coast_s <= self.remember_s, "faces.coast_s", "must be more than 0 and at most remember_s")
+        _need(_is_positive(self.most_look_difference), "faces.most_look_difference", "must be more than 0 and finite")
+        _need(1 <= self.most_faces <= 1024, "faces.most_faces", "must be 1 to 1024")
 
 
 CropRecipe = Literal["square", "similarity"]
@@ -127,10 +147,10 @@ class ClipConfig:
     """window: the whole clip at each hop. step: each new crop once, for a network that keeps its past itself."""
 
     def __post_init__(self) -> None:
-        _need(self.grid_s >= 0.005, "clip.grid_s", "must be at least 5 ms")
+        _need(0.005 <= self.grid_s < inf, "clip.grid_s", "must be at least 5 ms")
         _need(1 <= self.length <= 512, "clip.length", "must be 1 to 512")
         _need(0 <= self.memory <= 512, "clip.memory", "must be 0 to 512")
-        _need(self.hop_s > 0, "clip.hop_s", "must be more than 0 seconds")
+        _need(_is_positive(self.hop_s), "clip.hop_s", "must be more than 0 seconds and finite")
         _need(self.recipe in ("square", "similarity"), "clip.recipe", "must be square or similarity")
         _need(16 <= self.size_px <= 1024, "clip.size_px", "must be 16 to 1024")
         _need(self.feed in ("window", "step"), "clip.feed", "must be window or step")
@@ -153,3 +173,14 @@ class SessionConfig:
     """Wall-clock silence after which the stream is STALLED and `Blinded` is raised."""
     most_work: int = 64
     """Windows that may wait to be taken; the oldest is dropped and counted."""
+
+    def __post_init__(self) -> None:
+        _need(_is_positive(self.long_gap_s), "session.long_gap_s", "must be more than 0 seconds and finite")
+        _need(_is_positive(self.stalled_after_s), "session.stalled_after_s", "must be more than 0 seconds and finite")
+        _need(self.most_work >= 1, "session.most_work", "must be at least 1")
+        _need(
+            self.clip.grid_s <= self.faces.coast_s,
+            "clip.grid_s",
+            f"{self.clip.grid_s:g} s is longer than faces.coast_s ({self.faces.coast_s:g} s), after which a face that "
+            "was not seen is lost: every face would be lost between two crops. Make grid_s smaller or coast_s larger",
+        )
