@@ -4,24 +4,22 @@ ManualClock       time that moves when you say so
 ScriptedSource    yields the items you list, or fails as you say
 painted           a picture in which every person is a rectangle of their own brightness
 PaintedFaces      detector and mesher for such pictures: tests can tell whose pixels a crop holds
-FakeBackend       named arrays in, a constant out; counts its calls
 EventRecorder     keeps events, and finds them by kind
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import TracebackType
-from typing import Self, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import numpy as np
 
 from .errors import ClosedError
-from .events import Event, Kind
+from .events import EndOfStream, Event, Kind
 from .faces.mesh import FIVE_POINT_INDICES
 from .picture import Picture
 from .queues import QueueStatistics
-from .sources.source import Counters, Item, SourceStatistics
+from .sources.source import Counters, Item, SourceBase, SourceStatistics
 from .values import Box, Detection, Frame, Mesh
 
 K = TypeVar("K")
@@ -42,8 +40,11 @@ class ManualClock:
         return self._now_s
 
 
-class ScriptedSource:
-    """Yields the items in order. An exception is raised; a number is so many seconds of silence."""
+class ScriptedSource(SourceBase):
+    """Yields the items in order. An exception is raised; a number is so many seconds of silence on the clock.
+
+    After EndOfStream, and when the script is used up without one, reading raises ClosedError.
+    """
 
     live = True
     url = "scripted:"
@@ -59,11 +60,14 @@ class ScriptedSource:
         if self._closed:
             raise ClosedError("scripted source")
         while self._silent_s <= 0:
-            item = next(self._items)
+            item = next(self._items, None)
+            if item is None:
+                raise ClosedError("scripted source (its script has no more items and did not say EndOfStream)")
             if isinstance(item, Exception):
                 raise item
             if not isinstance(item, (int, float)):
                 self._read += isinstance(item, Frame)
+                self._closed = isinstance(item, EndOfStream)
                 return item
             self._silent_s = float(item)
         waited_s = min(timeout_s, self._silent_s)
@@ -81,23 +85,6 @@ class ScriptedSource:
             frame_queue=QueueStatistics(capacity=0),
             sound_queue=QueueStatistics(capacity=0),
         )
-
-    def __iter__(self) -> Iterator[Item]:
-        while True:
-            try:
-                item = self.read(0.0)
-            except (StopIteration, ClosedError):
-                return
-            if item is not None:
-                yield item
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 BACKGROUND = 16
@@ -214,23 +201,6 @@ def _chip(picture: Picture, box: Box) -> np.ndarray:
 
 _LOOKS = np.random.default_rng(1).integers(0, 256, (256, _CELLS, _CELLS, 3), dtype=np.uint8)
 """What the person of each brightness looks like."""
-
-
-class FakeBackend:
-    """Answers every batch with `score`. `on_run` is called first: let it block, fail or move a clock."""
-
-    def __init__(self, score: float = 0.5, on_run: Callable[[], None] | None = None) -> None:
-        self.score = score
-        self.batches: list[int] = []
-        self._on_run = on_run
-
-    def run(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """`clip` (N, T, H, W, 3) uint8 in, `score` (N,) float32 out."""
-        count = arrays["clip"].shape[0]
-        self.batches.append(count)
-        if self._on_run is not None:
-            self._on_run()
-        return {"score": np.full(count, self.score, np.float32)}
 
 
 class EventRecorder:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+import itertools
+
 import pytest
 
 from streamguard.errors import ClosedError
@@ -11,7 +12,6 @@ from streamguard.faces.mesh import face_box, five_points
 from streamguard.testing import (
     BACKGROUND,
     EventRecorder,
-    FakeBackend,
     ManualClock,
     PaintedFaces,
     ScriptedSource,
@@ -28,21 +28,46 @@ def test_a_manual_clock_moves_when_told() -> None:
     assert clock.advance(1.5) == clock.now_s() == 6.5
 
 
+UP = StreamUp(url="scripted:", width=1, height=1, codec="c")
+END = EndOfStream(frames=0)
+
+
 def test_a_scripted_source_plays_items_silence_and_failure() -> None:
     clock = ManualClock()
-    end = EndOfStream(frames=0)
-    source = ScriptedSource([end, 1.5, ValueError("as scripted"), end], clock)
-    assert source.read(1.0) is end
+    source = ScriptedSource([UP, 1.5, ValueError("as scripted"), END], clock)
+    assert source.read(1.0) is UP
     assert source.read(1.0) is None
     assert clock.now_s() == 1.0
     assert source.read(1.0) is None
     assert clock.now_s() == 1.5
     with pytest.raises(ValueError, match="as scripted"):
         source.read(1.0)
-    assert source.read(1.0) is end
-    source.close()
-    with pytest.raises(ClosedError):
-        source.read(1.0)
+    assert source.read(1.0) is END
+
+
+def test_a_scripted_source_is_over_after_its_end_or_close() -> None:
+    ended, closed = ScriptedSource([END, UP]), ScriptedSource([UP])
+    ended.read(0.0)
+    closed.close()
+    for source in (ended, closed):
+        for _ in range(2):
+            with pytest.raises(ClosedError):
+                source.read(0.0)
+
+
+def test_a_script_without_an_end_says_so() -> None:
+    source = ScriptedSource([UP])
+    source.read(0.0)
+    with pytest.raises(ClosedError, match="did not say EndOfStream"):
+        source.read(0.0)
+
+
+def test_iterating_a_script_passes_over_silence() -> None:
+    clock = ManualClock()
+    with ScriptedSource([UP, 2.5, END], clock) as source:
+        assert list(itertools.islice(source, 2)) == [UP, END]
+    assert clock.now_s() == 2.5
+    assert list(ScriptedSource([UP])) == [UP]
 
 
 def test_painted_people_stand_where_they_are_put_and_later_ones_in_front() -> None:
@@ -92,15 +117,6 @@ def test_following_takes_whoever_is_there() -> None:
     other = finder.follow(painted(320, 180, {128: HERE.moved(6, 0)}), mesh, (0.0, 0.0))
     assert other.presence == 1.0
     assert (other.chip != mesh.chip).any()
-
-
-def test_a_fake_backend_answers_each_clip_and_counts() -> None:
-    called: list[int] = []
-    backend = FakeBackend(0.25, on_run=lambda: called.append(1))
-    out = backend.run({"clip": np.zeros((3, 8, 4, 4, 3), np.uint8)})
-    assert out["score"].tolist() == [0.25] * 3
-    assert backend.batches == [3]
-    assert called == [1]
 
 
 def test_a_recorder_finds_events_by_kind() -> None:

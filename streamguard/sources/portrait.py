@@ -13,8 +13,6 @@ from functools import lru_cache
 from math import pi, sin
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -24,7 +22,7 @@ from ..events import EndOfStream, StreamUp
 from ..picture import Picture
 from ..queues import QueueStatistics
 from ..values import Box, Frame
-from .source import Counters, Item, SourceStatistics
+from .source import Counters, Item, SourceBase, SourceStatistics
 
 # Where things are in the photograph, in its own pixels.
 _CUT = (105, 0, 345, 250)
@@ -178,7 +176,7 @@ def gallery(photograph: Path, *, width: int, height: int, rows: int, columns: in
     return Scene(photograph=photograph, width=width, height=height, actors=actors)
 
 
-class PortraitSource:
+class PortraitSource(SourceBase):
     """A scene as a source: `seconds` of frames at `rate_hz`, made as fast as they are read."""
 
     live = False
@@ -210,17 +208,6 @@ class PortraitSource:
 
     def __len__(self) -> int:
         return self._frames
-
-    def __iter__(self) -> Iterator[Item]:
-        return self._items
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _script(self) -> Iterator[Item]:
         yield StreamUp(url=self.url, width=self._scene.width, height=self._scene.height, codec="portrait")

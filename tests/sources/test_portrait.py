@@ -27,6 +27,7 @@ from streamguard.sources.portrait import (
     two_people,
     walk,
 )
+from streamguard.sources.source import SourceBase
 from streamguard.values import Box, Frame
 
 
@@ -99,6 +100,15 @@ def test_the_source_says_up_then_frames_on_pace_then_the_end(photograph: Path) -
     assert source.statistics().frames_read == 10
     with pytest.raises(ClosedError):
         source.read(0.0)
+
+
+def test_the_source_is_read_and_left_like_any_other(photograph: Path) -> None:
+    source = PortraitSource(one(photograph), seconds=1.0)
+    assert isinstance(source, SourceBase)
+    with source:
+        assert isinstance(next(iter(source)), StreamUp)
+    assert list(source) == []
+    assert repr(source) == "PortraitSource(portrait:)"
 
 
 def test_the_demo_has_two_people_a_crossing_and_covers(photograph: Path) -> None:
