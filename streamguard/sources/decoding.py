@@ -95,6 +95,7 @@ class Decoding:
         self._pictures = PictureMaker()
         self._chunks = SoundMaker()
         self._started = False
+        self._cut_off_whole_one = False
         self._undecodable = 0
         self._corrupt = 0
         self._gap: GapCause | None = None
@@ -154,8 +155,9 @@ class Decoding:
             else:
                 self._counters.sound_skipped += 1
             return []
-        if is_video and frames:
-            self._undecodable = 0
+        if is_video:
+            self._cut_off_whole_one |= packet.is_keyframe and packet.is_discard
+            self._undecodable = 0 if frames else self._undecodable
         return frames
 
     def _refused(self, error: av.error.FFmpegError) -> None:
@@ -215,7 +217,9 @@ class Decoding:
         """False for the grey and smeared pictures between joining a stream and its next whole picture."""
         if self._counters.frames_before_keyframe >= LONGEST_WAIT_FOR_KEYFRAME:
             return True
-        return bool(decoded.key_frame) and not decoded.is_corrupt
+        # A recording that was trimmed without coding it anew begins within a group: its whole picture is decoded, and
+        # the edit list keeps it from being shown.
+        return (decoded.key_frame or self._cut_off_whole_one) and not decoded.is_corrupt
 
     def _utc_s(self, sender_s: float | None) -> float | None:
         """RTSP tells the wall clock of time zero once the first sender report came."""

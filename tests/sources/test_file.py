@@ -121,6 +121,18 @@ def damage(packet: av.Packet, index: int) -> list[av.Packet]:
     return [noise]
 
 
+@pytest.mark.parametrize("whole_every", [20, 300])
+def test_file_trimmed_without_coding_anew_is_read_from_its_cut(tmp_path: Path, whole_every: int) -> None:
+    """Times below zero become an edit list, as a cut between whole pictures does."""
+    options = {"preset": "ultrafast", "tune": "zerolatency", "g": str(whole_every)}
+    source = open_source(write_video(tmp_path / "cut.mp4", frames=50, pts=lambda index: index - 15, options=options))
+    with source:
+        frames = frames_of(list(source))
+        decoded = source.statistics().decoded
+    assert [round(frame.pts_s * 25) for frame in frames] == list(range(35))
+    assert decoded.frames_before_keyframe == 0
+
+
 def test_damaged_packets_are_skipped_and_counted(tmp_path: Path) -> None:
     source = open_source(
         write_video(tmp_path / "torn.mkv", frames=40, codec="mjpeg", pixel_format="yuvj420p", edit=damage)
