@@ -31,8 +31,9 @@ def run(args: argparse.Namespace) -> int:
     from ..config import SessionConfig
     from ..session import Session
     from ..sources.portrait import PortraitSource, two_people
-    from .faces import finders, watch
+    from .faces import check_seconds, finders, watch
 
+    check_seconds(args.seconds)
     print("The people in this demo are one photograph, animated and recoloured by code. Nobody is judged.\n")
     detector, mesher = finders()
     session = Session(SessionConfig(), detector=detector, mesher=mesher, stream_id="demo")

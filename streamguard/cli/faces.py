@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,8 +73,7 @@ def run(args: argparse.Namespace) -> int:
     from ..session import Session
     from ..sources import open_source
 
-    if args.seconds is not None and args.seconds <= 0:
-        raise ConfigError("--seconds", "must be more than 0")
+    check_seconds(args.seconds)
     detector, mesher = finders(args.detector)
     session = Session(SessionConfig(clip=CLIPS[args.clip]), detector=detector, mesher=mesher, stream_id=args.target)
     config = SourceConfig(
@@ -83,6 +83,11 @@ def run(args: argparse.Namespace) -> int:
         session.stream_id = source.url  # never with credentials
         watch(source, session, out=args.out, video=not args.no_video, seconds=args.seconds)
     return 0
+
+
+def check_seconds(seconds: float | None) -> None:
+    if seconds is not None and not 0 < seconds < inf:  # not: so that nan is refused as well
+        raise ConfigError("--seconds", f"must be more than 0, not {seconds:g}")
 
 
 def finders(path: Path | None = None) -> tuple[FaceDetector, FaceMesher]:

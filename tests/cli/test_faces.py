@@ -88,6 +88,10 @@ def test_altfreezing_windows_are_counted_on_their_own_grid(clip: Path, capsys: p
     [
         (["faces", "no/such/file.mp4"], 3, "does not exist"),
         (["faces", "x.mp4", "--seconds", "-1"], 2, "--seconds"),
+        (["faces", "x.mp4", "--seconds", "nan"], 2, "--seconds"),
+        (["demo", "--seconds", "0"], 2, "--seconds"),
+        (["demo", "--seconds", "-1"], 2, "--seconds"),
+        (["demo", "--seconds", "inf"], 2, "--seconds"),
         (["faces"], 2, "TARGET"),
         (["faces", "x.mp4", "--clip", "mover"], 2, "mover"),
     ],
