@@ -70,6 +70,9 @@ class FaceView:
     def show(self, turn: Turn) -> None:
         for window in turn.windows:
             self._windows[window.face_id, window.generation] += 1
+        for event in turn.events:
+            if isinstance(event.kind, FaceLost):
+                self._windows.pop((event.kind.face_id, event.kind.generation), None)
         if isinstance(turn.item, Frame):
             self._pts_s = turn.item.pts_s
         lines = [event_line(event) for event in turn.events]
@@ -82,6 +85,10 @@ class FaceView:
         if now_s >= self._next_draw_s:
             self._next_draw_s = now_s + REFRESH_S
             self._draw()
+
+    def windows_of(self, face_id: int, generation: int) -> int:
+        """So many came of a generation that is still there."""
+        return self._windows[face_id, generation]
 
     def _draw(self) -> None:
         columns, rows = shutil.get_terminal_size()
@@ -103,7 +110,7 @@ class FaceView:
                 f"{name:<8}{self._session.face_state(face).replace('_', ' ').lower():<14}"
                 f"{f'{x:.0f},{y:.0f}':>9}{quality.size_px:>5.0f} px{quality.sharpness:>7.2f}{quality.luma:>7.2f}"
                 f"{quality.yaw_deg:>+6.0f}{quality.pitch_deg:>+7.0f}{quality.presence:>7.2f}"
-                f"{self._windows[face.face_id, face.generation]:>9}"
+                f"{self.windows_of(face.face_id, face.generation):>9}"
             )
         return rows
 

@@ -25,14 +25,17 @@ class Terminal(io.StringIO):
         return True
 
 
-def play(file: io.StringIO) -> str:
+def script() -> list[Item | Exception | float]:
     picture = painted(320, 180, {64: Box(130, 50, 190, 130)})
-    items: list[Item | Exception | float] = [
+    return [
         StreamUp(url="scripted:", width=320, height=180, codec="painted"),
         *(Frame(pts_s=i / 25, picture=picture, arrival_s=0.0) for i in range(30)),
         EndOfStream(frames=30),
     ]
-    source = ScriptedSource(items)
+
+
+def play(file: io.StringIO) -> str:
+    source = ScriptedSource(script())
     session = Session(SessionConfig(), detector=PaintedFaces(FACE), mesher=PaintedFaces(FACE))
     with FaceView(file, session, source) as view:
         for turn in drive(source, session, ManualClock()):
@@ -44,6 +47,19 @@ def test_without_a_terminal_there_is_no_control_code() -> None:
     said = play(io.StringIO())
     assert "\x1b" not in said
     assert said.count("\n") == 6  # up, appeared, low quality, lost, end, summary
+
+
+def test_a_generation_that_ended_is_counted_no_more() -> None:
+    """A stream of weeks has many: nothing of them is kept."""
+    source = ScriptedSource([])
+    session = Session(SessionConfig(), detector=PaintedFaces(FACE), mesher=PaintedFaces(FACE))
+    view = FaceView(io.StringIO(), session, source)
+    for turn in drive(ScriptedSource(script()), session, ManualClock()):
+        view.show(turn)
+        if turn.windows:
+            assert view.windows_of(1, 1) > 0
+    assert session.statistics().windows > 0
+    assert view.windows_of(1, 1) == 0
 
 
 def test_on_a_terminal_the_table_is_redrawn_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
