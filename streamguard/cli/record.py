@@ -30,11 +30,13 @@ class Recording:
 
     def __enter__(self) -> Self:
         if self._out is not None:
-            self._events = self._stack.enter_context(JsonLines.create(self._out / "events.jsonl"))
-            self._tracks = TracksPicture(self._out / "tracks.png")
-            self._stack.callback(self._tracks.close)
-            if self._wants_video:
-                self._video = self._stack.enter_context(AnnotatedVideo(self._out / "annotated.mp4"))
+            with ExitStack() as opened:
+                self._events = opened.enter_context(JsonLines.create(self._out / "events.jsonl"))
+                self._tracks = TracksPicture(self._out / "tracks.png")
+                opened.callback(self._tracks.close)
+                if self._wants_video:
+                    self._video = opened.enter_context(AnnotatedVideo(self._out / "annotated.mp4"))
+                self._stack = opened.pop_all()  # nothing failed: they stay open
         return self
 
     def __exit__(
