@@ -95,7 +95,7 @@ class CutWatch:
         return self._correlation(before, now) < self.LEAST_CORRELATION
 
     def _samples(self, picture: Picture) -> np.ndarray:
-        """Every so-manieth pixel, as (about 18, about 32) float32 of zero mean."""
+        """Pixels at even distances, as (about 18, about 32) float32 of zero mean."""
         down, right = max(1, picture.height // self.ROWS), max(1, picture.width // self.COLUMNS)
         samples = picture.y[down // 2 :: down, right // 2 :: right].astype(np.float32)
         return samples - samples.mean()

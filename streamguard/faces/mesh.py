@@ -20,13 +20,13 @@ ROI_SHARE = 1.5
 """Side of the square that the network sees, in sides of the face's box."""
 
 # Points of the mesh, by MediaPipe's numbering. "Left" is left in the picture of an upright face: the person's right.
-_LEFT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
-_RIGHT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
+LEFT_EYE = (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246)
+RIGHT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466)
 _LEFT_EYE_CORNER, _RIGHT_EYE_CORNER = 33, 263
 _NOSE_TIP = 4
 _LEFT_MOUTH, _RIGHT_MOUTH = 61, 291
 _FOREHEAD, _CHIN = 10, 152
-FIVE_POINT_INDICES = (_LEFT_EYE, _RIGHT_EYE, (_NOSE_TIP,), (_LEFT_MOUTH,), (_RIGHT_MOUTH,))
+FIVE_POINT_INDICES = (LEFT_EYE, RIGHT_EYE, (_NOSE_TIP,), (_LEFT_MOUTH,), (_RIGHT_MOUTH,))
 """Which mesh points make the five points: each is the mean of a few."""
 _LEFT_EDGE, _RIGHT_EDGE = 234, 454
 

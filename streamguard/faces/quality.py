@@ -15,7 +15,7 @@ from PIL import Image
 
 from ..picture import Picture
 from ..values import Box, Mesh, Quality, Reason
-from .mesh import face_box, head_pose, roi_of_mesh
+from .mesh import LEFT_EYE, RIGHT_EYE, face_box, head_pose, roi_of_mesh
 
 _GRID_PX = 96
 """Sharpness is measured with the chip at this size: a face is then 64 px wide, about what clip networks are given."""
@@ -30,8 +30,7 @@ _UPPER_SKIN = np.array(
 _LOWER_SKIN = np.array(
     [205, 207, 187, 216, 212, 214, 425, 427, 411, 436, 432, 434, 199, 200, 18, 201, 421, 208, 428, 83, 313]
 )
-_LEFT_EYE = np.array([33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246])
-_RIGHT_EYE = np.array([263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466])
+_LEFT_EYE, _RIGHT_EYE = np.array(LEFT_EYE), np.array(RIGHT_EYE)
 _OUTER_LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409)
 _INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415)
 _LIPS = np.array(_OUTER_LIPS + _INNER_LIPS)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-SAME_FACE_OVERLAP = 0.3
+SAME_ANSWER_OVERLAP = 0.3
 """Answers whose boxes overlap by more (intersection over union) are one face."""
 
 
@@ -21,7 +21,7 @@ def blended(answers: np.ndarray, scores: np.ndarray) -> list[tuple[np.ndarray, f
     while order.size:
         overlaps = _overlaps(answers[order[0]], answers[order])
         # The best answer always counts as itself, even if its box is empty.
-        same = overlaps > SAME_FACE_OVERLAP
+        same = overlaps > SAME_ANSWER_OVERLAP
         same[0] = True
         group = order[same]
         mean = np.average(answers[group], axis=0, weights=scores[group])
@@ -37,7 +37,7 @@ def strongest(answers: np.ndarray, scores: np.ndarray) -> list[tuple[np.ndarray,
     while order.size:
         best, others = order[0], order[1:]
         faces.append((answers[best], float(scores[best])))
-        order = others[_overlaps(answers[best], answers[others]) <= SAME_FACE_OVERLAP]
+        order = others[_overlaps(answers[best], answers[others]) <= SAME_ANSWER_OVERLAP]
     return faces
 
 
