@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from streamguard.assets import asset_path
-from streamguard.config import SessionConfig
+from streamguard.config import SessionConfig, SourceConfig
 from streamguard.faces.detector import FaceDetector, FaceMesher, open_detector, open_mesher
 from streamguard.run import drive
 from streamguard.session import Session
@@ -111,7 +111,7 @@ def test_live_pace_and_offline_pace_give_bit_equal_windows(
 
     with av.open(str(tmp_path / "clip.mp4")) as container:
         frames = list(container.decode(video=0))
-    live = PushSource("live")
+    live = PushSource("live", SourceConfig(queue_frames=100))  # all frames: a slow machine must not drop
     pace = threading.Event()
 
     def publish() -> None:
