@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import TypeVar
 
 from streamguard.config import SessionConfig
-from streamguard.errors import ClosedError
 from streamguard.events import Event
 from streamguard.faces.detector import FaceDetector, FaceMesher
 from streamguard.run import drive
@@ -16,36 +13,19 @@ from streamguard.session import Session
 from streamguard.sources import Source
 from streamguard.values import Window
 
-from .watching import DEADLINE_S
+from .watching import Follower
 
 K = TypeVar("K")
 
 
-class Driven:
+class Driven(Follower):
     """Everything that a session said of a source, in order."""
 
     def __init__(self, source: Source, finder: tuple[FaceDetector, FaceMesher]) -> None:
-        self.source = source
         self.session = Session(SessionConfig(), detector=finder[0], mesher=finder[1], stream_id=source.url)
         self.events: list[Event] = []
         self.windows: list[Window] = []
-        self._changed = threading.Condition()
-        self._stop = threading.Event()
-        self._failed: BaseException | None = None
-        self._thread = threading.Thread(target=self._drive, name="driven")
-        self._thread.start()
-
-    def __enter__(self) -> Driven:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self.source.close()
-        self._thread.join(DEADLINE_S)
-        assert not self._thread.is_alive(), "the driver does not end after close"
-        assert self._failed is None, self._failed
+        super().__init__(source)
 
     @property
     def state(self) -> str:
@@ -70,20 +50,14 @@ class Driven:
         start = len(self.windows)
         self._wait(lambda: len(self.windows) >= start + count, f"fewer than {count} windows")
 
-    def _wait(self, look: Callable[[], bool], otherwise: str) -> None:
-        with self._changed:
-            assert self._changed.wait_for(look, DEADLINE_S), f"{otherwise}: {self.events[-12:]}"
+    def news(self) -> object:
+        return self.events[-12:]
 
-    def _drive(self) -> None:
-        try:
-            for turn in drive(self.source, self.session):
-                with self._changed:
-                    self.events += turn.events
-                    self.windows += turn.windows
-                    self._changed.notify_all()
-                if self._stop.is_set():
-                    return
-        except ClosedError:
-            pass
-        except BaseException as error:  # told by __exit__
-            self._failed = error
+    def follow(self) -> None:
+        for turn in drive(self.source, self.session):
+            with self._changed:
+                self.events += turn.events
+                self.windows += turn.windows
+                self._changed.notify_all()
+            if self._stop.is_set():
+                return
