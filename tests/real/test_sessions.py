@@ -102,7 +102,7 @@ def test_restarted_camera_tells_down_and_up_and_the_face_starts_anew(
         again = driven.wait(FaceAppeared, after=seen)
         assert (again.face_id, again.generation) != (first.face_id, first.generation)
         driven.wait_windows(1)
-        assert not any(w.pts_start_s < gap_pts(driven) <= w.pts_end_s for w in driven.windows)
+        assert not any(w.pts_start_s < gap_pts(driven) < w.pts_end_s for w in driven.windows)
 
 
 def gap_pts(driven: Driven) -> float:
