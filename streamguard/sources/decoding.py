@@ -173,10 +173,12 @@ class Decoding:
         if not self._started and not self._is_clean_start(decoded):
             self._counters.frames_before_keyframe += 1
             return None
-        placed = self._place(decoded, arrival_s)
         if decoded.is_corrupt:
+            if decoded.pts is None:
+                self._place(decoded, arrival_s)  # it took its time; a time that it states may be as damaged as it is
             self._damaged()
             return None
+        placed = self._place(decoded, arrival_s)
         self._corrupt = 0
         if placed is None:
             return None

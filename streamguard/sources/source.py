@@ -38,7 +38,7 @@ class Counters:
     duplicate_frames: int = 0
     """Had the time of the frame before. Dropped."""
     late_frames: int = 0
-    """Were a little older than the frame before. Dropped."""
+    """Were older than the frame before. Dropped."""
     guessed_pts: int = 0
     """Had no time of their own, and were placed one frame period after the previous one."""
     sound_skipped: int = 0

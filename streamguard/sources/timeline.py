@@ -15,7 +15,10 @@ from fractions import Fraction
 from ..values import GapCause
 
 JITTER_S = 0.5
-"""A frame older than the one before by up to this is late (skipped); by more, the sender's clock was set back."""
+"""A frame older than the one before by up to this is late (skipped); by more, it is a stray, or the first of a jump."""
+JUMP_FRAMES = 3
+"""So many frames in a row from long ago, each newer than the last: the sender's clock was set back. Fewer are strays
+that a damaged packet left behind, and the media time must not follow them."""
 MOST_LATE = 30
 """So many late frames in a row are no jitter: the sender's clock was set back by less than JITTER_S."""
 MOST_DUPLICATES = 3
@@ -99,6 +102,8 @@ class Timeline:
         self._last_ticks: int | None = None
         self._duplicates = 0
         self._late = 0
+        self._strays = 0
+        self._stray_s = 0.0
         self._last_sound_s: float | None = None
         self.skipped_duplicates = 0
         self.skipped_late = 0
@@ -151,15 +156,18 @@ class Timeline:
         step_s = sender_s + self._offset_s - self._last_s
         if step_s > 0:
             return self._next(sender_s, step_s)
-        if step_s > -JITTER_S and self._late < MOST_LATE:
-            self._late += 1
-            self.skipped_late += 1
-            return None
-        return self._jumped_back(sender_s)
+        if step_s <= -JITTER_S:
+            self._strays = self._strays + 1 if self._strays and sender_s > self._stray_s else 1
+            self._stray_s = sender_s
+        if self._strays >= JUMP_FRAMES or self._late >= MOST_LATE:
+            return self._jumped_back(sender_s)
+        self._late += 1
+        self.skipped_late += 1
+        return None
 
     def _next(self, sender_s: float, step_s: float) -> Placed:
         assert self._offset_s is not None
-        self._late = 0
+        self._late = self._strays = 0
         if step_s <= _LONGEST_PERIOD_S:
             self._measured_s = step_s
         self._last_s = sender_s + self._offset_s
@@ -173,7 +181,7 @@ class Timeline:
 
     def _jumped_back(self, sender_s: float) -> Placed:
         assert self._last_s is not None
-        self._late = 0
+        self._late = self._strays = 0
         return self._anchored(self._last_s + self.period_s, sender_s, GapCause.BACKWARD_JUMP)
 
     def _anchored(self, pts_s: float, sender_s: float | None, gap: GapCause | None) -> Placed:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -115,6 +117,25 @@ def test_gap_of_a_dropped_picture_is_told_by_the_next(tmp_path: Path, monkeypatc
     monkeypatch.setattr(Decoding, "_place", place)
     shown = frames(media.items())
     assert [frame.gap for frame in shown] == [GapCause.RECONNECTED, None, None, None]
+
+
+def test_time_of_a_damaged_picture_counts_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_video(tmp_path / "a.mkv", frames=30, codec="mjpeg", pixel_format="yuvj420p")
+    media, counters = opened(path)
+    real = media._frame
+
+    class Damaged:
+        is_corrupt, pts, time_base = True, 10**9, Fraction(1, 1000)
+
+    def frame(decoded: av.VideoFrame) -> Frame | None:
+        if counters.frames_decoded == 10:
+            assert real(cast(av.VideoFrame, Damaged())) is None
+        return real(decoded)
+
+    monkeypatch.setattr(media, "_frame", frame)
+    shown = frames(media.items())
+    assert [round(frame.pts_s * 25) for frame in shown] == list(range(30))
+    assert (counters.corrupt_frames, counters.late_frames) == (1, 0)
 
 
 def test_endless_damage_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from streamguard.sources.timeline import (
     DEFAULT_PERIOD_S,
+    JUMP_FRAMES,
     MOST_DUPLICATES,
     MOST_LATE,
     LastFrame,
@@ -109,9 +110,43 @@ def test_clock_set_back_a_little_is_a_jump_once_it_lasts() -> None:
 
 
 def test_jump_back_goes_on_one_period_later_and_says_so() -> None:
-    placed = place_all(Timeline(keeps_own_times=True), [900_000, 903_600, 0, TICKS])
-    assert times(placed) == [10.0, 10.04, 10.08, 10.12]
+    timeline = Timeline(keeps_own_times=True)
+    placed = place_all(timeline, [900_000, 903_600, 0, TICKS, 2 * TICKS, 3 * TICKS])
+    assert times(placed) == [10.0, 10.04, None, None, 10.08, 10.12]
     assert [p.gap for p in placed if p] == [None, None, GapCause.BACKWARD_JUMP, None]
+    assert timeline.skipped_late == JUMP_FRAMES - 1
+
+
+@pytest.mark.parametrize("keeps_own_times", [True, False])
+def test_stray_from_long_ago_shifts_nothing(keeps_own_times: bool) -> None:
+    timeline = Timeline(keeps_own_times=keeps_own_times)
+    frames = [0, 44, 14, 46, 47, 16, 48, 15, 14, 49, 17, 18, 50]
+    placed = place_all(timeline, [frame * TICKS for frame in frames])
+    assert [p and round(p.pts_s / 0.04) for p in placed] == [
+        0,
+        44,
+        None,
+        46,
+        47,
+        None,
+        48,
+        None,
+        None,
+        49,
+        None,
+        None,
+        50,
+    ]
+    assert all(p.gap is None for p in placed if p)
+    assert timeline.skipped_late == 6
+
+
+def test_stream_of_strays_is_taken_in_the_end() -> None:
+    ticks = [1000 * TICKS, *[(500 - index) * TICKS for index in range(MOST_LATE + 1)]]
+    placed = place_all(Timeline(keeps_own_times=True), list(ticks))
+    assert times(placed)[1:-1] == [None] * MOST_LATE
+    assert placed[-1] is not None
+    assert placed[-1].gap is GapCause.BACKWARD_JUMP
 
 
 def test_forward_jump_is_kept_as_it_is() -> None:
