@@ -72,8 +72,11 @@ CLIPS = {
 def run(args: argparse.Namespace) -> int:
     from ..session import Session
     from ..sources import open_source
+    from .record import refuse_own_input
 
     check_seconds(args.seconds)
+    if args.out is not None:
+        refuse_own_input(args.out, args.target, video=not args.no_video)
     detector, mesher = finders(args.detector)
     session = Session(SessionConfig(clip=CLIPS[args.clip]), detector=detector, mesher=mesher, stream_id=args.target)
     config = SourceConfig(

@@ -7,13 +7,29 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ..errors import ConfigError
 from ..events import FaceAppeared
 from ..run import Turn
 from ..session import Session
 from ..sinks.annotate import AnnotatedVideo, face_label
 from ..sinks.jsonl import JsonLines
 from ..sinks.timeline import TracksPicture
+from ..sources.address import address_of
 from ..values import Frame
+
+VIDEO, TRACKS, EVENTS = "annotated.mp4", "tracks.png", "events.jsonl"
+
+
+def refuse_own_input(out: Path, target: str, *, video: bool) -> None:
+    """A file that is watched must not be written meanwhile, whatever name leads to it."""
+    address = address_of(target)
+    if address.kind != "file":
+        return
+    source = Path(address.location)
+    for name in (VIDEO, TRACKS, EVENTS) if video else (TRACKS, EVENTS):
+        for path in (out / name, out / f"{name}.part"):
+            if path.exists() and source.exists() and path.samefile(source):
+                raise ConfigError("--out", f"{path} is the file to watch and would be overwritten: name another folder")
 
 
 class Recording:
@@ -31,11 +47,11 @@ class Recording:
     def __enter__(self) -> Self:
         if self._out is not None:
             with ExitStack() as opened:
-                self._events = opened.enter_context(JsonLines.create(self._out / "events.jsonl"))
-                self._tracks = TracksPicture(self._out / "tracks.png")
+                self._events = opened.enter_context(JsonLines.create(self._out / EVENTS))
+                self._tracks = TracksPicture(self._out / TRACKS)
                 opened.callback(self._tracks.close)
                 if self._wants_video:
-                    self._video = opened.enter_context(AnnotatedVideo(self._out / "annotated.mp4"))
+                    self._video = opened.enter_context(AnnotatedVideo(self._out / VIDEO))
                 self._stack = opened.pop_all()  # nothing failed: they stay open
         return self
 
@@ -49,7 +65,7 @@ class Recording:
         """What was written, once closed."""
         if self._out is None:
             return []
-        names = ("annotated.mp4", "tracks.png", "events.jsonl")
+        names = (VIDEO, TRACKS, EVENTS)
         return [self._out / name for name in names if (self._out / name).exists()]
 
     def take(self, turn: Turn) -> None:

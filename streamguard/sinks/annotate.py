@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ..errors import ClosedError, SinkError
 from ..picture import Picture
 from ..values import Box, Face, FaceState
-from .sink import sink_error
+from .sink import discard, part_path, put_in_place, sink_error
 
 Colour = tuple[int, int, int]
 
@@ -73,10 +73,14 @@ def face_label(face: Face, state: FaceState = FaceState.WARMING_UP) -> Label:
 
 
 class AnnotatedVideo:
-    """An .mp4 file in the making. The first picture fixes its size; others are fitted into that, with black bars."""
+    """An .mp4 file in the making. The first picture fixes its size; others are fitted into that, with black bars.
+
+    Written as `NAME.part` and moved into place when it is closed.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._part = path
         self._closed = False
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
@@ -119,6 +123,7 @@ class AnnotatedVideo:
         try:
             self._container.mux(self._stream.encode(None))
             self._container.close()
+            put_in_place(self._part, self._path)
         except (OSError, av.FFmpegError) as exc:
             self._abandon()
             raise sink_error(str(self._path), exc) from exc
@@ -129,10 +134,12 @@ class AnnotatedVideo:
         if self._container is not None:
             with suppress(OSError, av.FFmpegError):
                 self._container.close()
+            discard(self._part, self._path)
 
     def _open(self, picture: Picture, pts_s: float) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._container = av.open(str(self._path), "w", format="mp4")
+        self._part = part_path(self._path)
+        self._container = av.open(str(self._part), "w", format="mp4")
         self._stream = _video_stream(self._container, str(self._path))
         self._stream.width, self._stream.height = even_size(picture)
         self._first_pts_s = pts_s

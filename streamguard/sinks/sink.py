@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ..errors import SinkError, SinkFullError
@@ -19,6 +22,25 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Write what is left. May be called twice."""
+
+
+def part_path(path: Path) -> Path:
+    """Where to write what becomes `path` when it is finished: beside it, so that an older file stays until then."""
+    if path.exists() and not path.is_file():
+        return path  # a device or a pipe cannot be replaced
+    return path.with_name(path.name + ".part")
+
+
+def put_in_place(part: Path, path: Path) -> None:
+    if part != path:
+        os.replace(part, path)
+
+
+def discard(part: Path, path: Path) -> None:
+    """What cannot be finished is of no use to anybody."""
+    if part != path:
+        with suppress(OSError):
+            part.unlink()
 
 
 def sink_error(target: str, error: OSError | av.FFmpegError) -> SinkError:

@@ -17,7 +17,7 @@ from ..events import EndOfStream, Event, FaceAppeared, FaceLost, MediaGap, Strea
 from ..picture import Picture
 from ..values import Box, FaceState, GapCause, LostCause
 from .annotate import STATE_COLOURS, Colour, font
-from .sink import sink_error
+from .sink import discard, part_path, put_in_place, sink_error
 
 WIDTH_PX = 1400
 LEFT_PX, RIGHT_PX, TOP_PX, BOTTOM_PX = 190, 110, 76, 58
@@ -135,10 +135,13 @@ class TracksPicture:
         if self._closed:
             return
         self._closed = True
+        part = part_path(self._path)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self.draw().save(self._path, format="PNG")
+            self.draw().save(part, format="PNG")
+            put_in_place(part, self._path)
         except OSError as exc:
+            discard(part, self._path)
             raise sink_error(str(self._path), exc) from exc
 
     def _appeared(self, face_id: int, generation: int, pts_s: float) -> None:

@@ -163,3 +163,21 @@ def test_the_demo_shows_two_people_and_says_what_it_is(tmp_path: Path, capsys: p
         assert sum(1 for _ in container.decode(video=0)) == 50
     events = (tmp_path / "events.jsonl").read_text().splitlines()
     assert json.loads(events[0])["streamUp"]["codec"] == "portrait"
+
+
+@pytest.mark.parametrize("name", ["annotated.mp4", "tracks.png", "events.jsonl"])
+def test_a_file_that_would_be_overwritten_while_it_is_read_is_refused(
+    name: str, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_bytes(clip.read_bytes())
+    (tmp_path / "link").symlink_to(tmp_path)
+    for target in (tmp_path / name, tmp_path / "link" / name):
+        assert main(["faces", str(target), "--out", str(tmp_path)]) == 2
+        assert "--out" in capsys.readouterr().err
+    assert (tmp_path / name).read_bytes() == clip.read_bytes()
+
+
+def test_without_the_video_its_name_is_free_to_be_watched(clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "annotated.mp4").write_bytes(clip.read_bytes())
+    assert main(["faces", str(tmp_path / "annotated.mp4"), "--out", str(tmp_path), "--no-video"]) == 0
+    assert (tmp_path / "annotated.mp4").read_bytes() == clip.read_bytes()

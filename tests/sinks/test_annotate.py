@@ -208,3 +208,30 @@ def test_no_encoder_at_all_is_a_typed_error(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(annotate, "ENCODERS", {"no_such_encoder": {}})
     with AnnotatedVideo(tmp_path / "video.mp4") as video, pytest.raises(SinkError, match="can encode neither"):
         video.add(picture(), 0.0)
+
+
+def test_an_older_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "video.mp4"
+    path.write_bytes(b"older")
+    with AnnotatedVideo(path) as video:
+        video.add(picture(), 0.0)
+        assert path.read_bytes() == b"older"
+    assert len(decoded(path)[0]) == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_cannot_be_finished_leaves_the_older_file_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "video.mp4"
+    path.write_bytes(b"older")
+    video = AnnotatedVideo(path)
+    video.add(picture(), 0.0)
+    monkeypatch.setattr(video, "_encode", broken)
+    with pytest.raises(SinkFullError):
+        video.add(picture(), 0.04)
+    video.close()
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == {"video.mp4": b"older"}

@@ -180,6 +180,21 @@ def test_stream_without_a_face_is_a_picture_too(tmp_path: Path) -> None:
         assert image.width == WIDTH_PX
 
 
+def test_an_older_picture_stays_if_the_new_one_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half_written(image: Image.Image, path: Path, **_: object) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    path = tmp_path / "tracks.png"
+    path.write_bytes(b"older")
+    monkeypatch.setattr(Image.Image, "save", half_written)
+    with pytest.raises(SinkError):
+        TracksPicture(path).close()
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == {"tracks.png": b"older"}
+
+
 def test_picture_that_cannot_be_written_is_a_typed_error(tmp_path: Path) -> None:
     with pytest.raises(SinkError):
         TracksPicture(tmp_path).close()
