@@ -62,11 +62,15 @@ class Recording:
 
     @property
     def files(self) -> list[Path]:
-        """What was written, once closed."""
+        """What was written, once closed. Files of an earlier run do not count."""
         if self._out is None:
             return []
-        names = (VIDEO, TRACKS, EVENTS)
-        return [self._out / name for name in names if (self._out / name).exists()]
+        made = {
+            VIDEO: self._video is not None and self._video.pictures > 0,
+            TRACKS: self._tracks is not None,
+            EVENTS: self._events is not None,
+        }
+        return [self._out / name for name, is_new in made.items() if is_new]
 
     def take(self, turn: Turn) -> None:
         frame = turn.item if isinstance(turn.item, Frame) else None
