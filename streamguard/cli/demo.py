@@ -38,5 +38,4 @@ def run(args: argparse.Namespace) -> int:
     detector, mesher = finders()
     session = Session(SessionConfig(), detector=detector, mesher=mesher, stream_id="demo")
     source = PortraitSource(two_people(asset_path("portrait")), seconds=args.seconds)
-    watch(source, session, out=args.out)
-    return 0
+    return watch(source, session, out=args.out)

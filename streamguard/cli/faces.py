@@ -31,7 +31,7 @@ A face is named ID.GENERATION. The generation counts up whenever it may be someb
 touching another face, a cut, or a change of looks. Nothing that is measured ever crosses a generation.
 
 With --out: annotated.mp4 (boxes, names, quality), tracks.png (who was there when), events.jsonl (one event a line).
-On a terminal a live table is shown; otherwise one line an event. Ctrl-C ends it and finishes the files.
+On a terminal a live table is shown; otherwise one line an event. Ctrl-C or SIGTERM ends it and finishes the files.
 """
 
 
@@ -84,8 +84,7 @@ def run(args: argparse.Namespace) -> int:
     )
     with open_source(args.target, config) as source:
         session.stream_id = source.url  # never with credentials
-        watch(source, session, out=args.out, video=not args.no_video, seconds=args.seconds)
-    return 0
+        return watch(source, session, out=args.out, video=not args.no_video, seconds=args.seconds)
 
 
 def check_seconds(seconds: float | None) -> None:
@@ -110,24 +109,32 @@ def finders(path: Path | None = None) -> tuple[FaceDetector, FaceMesher]:
 
 def watch(
     source: Source, session: Session, *, out: Path | None, video: bool = True, seconds: float | None = None
-) -> None:
-    """Drive the session to its end, showing and recording what happens. Ctrl-C is an end like any other."""
+) -> int:
+    """Drive the session to its end, showing and recording what happens; returns the exit code.
+
+    Ctrl-C and SIGTERM are ends like any other: the files are finished and named. Only their exit codes differ.
+    """
     from ..run import drive
     from ..values import Frame
     from .record import Recording
+    from .stop import StopSignals
     from .view import FaceView
 
     first_pts_s: float | None = None
-    with FaceView(sys.stdout, session, source) as view, Recording(out, session, video=video) as recording:
-        try:
-            for turn in drive(source, session):
-                view.show(turn)
-                recording.take(turn)
-                if seconds is not None and isinstance(turn.item, Frame):
-                    first_pts_s = turn.item.pts_s if first_pts_s is None else first_pts_s
-                    if turn.item.pts_s - first_pts_s >= seconds:
-                        break
-        except KeyboardInterrupt:
-            pass
+    with (
+        StopSignals() as stop,
+        FaceView(sys.stdout, session, source) as view,
+        Recording(out, session, video=video) as recording,
+    ):
+        for turn in drive(source, session):
+            view.show(turn)
+            recording.take(turn)
+            if stop.came:
+                break
+            if seconds is not None and isinstance(turn.item, Frame):
+                first_pts_s = turn.item.pts_s if first_pts_s is None else first_pts_s
+                if turn.item.pts_s - first_pts_s >= seconds:
+                    break
     for path in recording.files:
         print(f"wrote {path}")
+    return stop.exit_code

@@ -122,24 +122,26 @@ def test_a_password_is_never_shown(tmp_path: Path) -> None:
         said += line
     done.send_signal(signal.SIGINT)
     said += done.communicate(timeout=60)[0]
-    assert done.returncode == 0, said
+    assert done.returncode == 130, said
     written = said + (tmp_path / "events.jsonl").read_text()
     assert "UNREACHABLE" in written
     assert "hunter" not in written
 
 
-def test_ctrl_c_finishes_the_files(clip: Path, tmp_path: Path) -> None:
-    """A stream that never ends: a file named as a pipe that is still being written."""
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_finishes_the_files_and_is_told_in_the_exit_code(
+    name: str, code: int, clip: Path, tmp_path: Path
+) -> None:
     script = (
         "import sys, os, signal; from streamguard.cli import faces, main\n"
         "from streamguard.cli.record import Recording\n"
         "take = Recording.take\n"
         "def interrupting(self, turn):\n"
         "    take(self, turn)\n"
-        "    if turn.item is not None and getattr(turn.item, 'pts_s', 0) > 1.0: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    if turn.item is not None and getattr(turn.item, 'pts_s', 0) > 1.0: os.kill(os.getpid(), signal.NAME)\n"
         "Recording.take = interrupting\n"
         "sys.exit(main.main(sys.argv[1:]))\n"
-    )
+    ).replace("NAME", name)
     done = subprocess.run(
         [sys.executable, "-c", script, "faces", str(clip), "--out", str(tmp_path)],
         capture_output=True,
@@ -147,7 +149,9 @@ def test_ctrl_c_finishes_the_files(clip: Path, tmp_path: Path) -> None:
         check=False,
         timeout=120,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
+    assert "face generations" in done.stdout
+    assert f"wrote {tmp_path / 'annotated.mp4'}" in done.stdout
     with av.open(str(tmp_path / "annotated.mp4")) as container:
         assert 20 <= sum(1 for _ in container.decode(video=0)) <= 30
     assert (tmp_path / "tracks.png").exists()
