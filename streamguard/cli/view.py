@@ -29,16 +29,17 @@ RECENT_LINES = 8
 CLEAR_LINE, UP = "\x1b[K", "\x1b[{}A"
 COLUMNS = (
     ("face", -8),
-    ("state", -14),
+    ("state", -12),
     ("at", 9),
     ("size", 8),
-    ("sharp", 7),
-    ("light", 7),
-    ("yaw", 6),
-    ("pitch", 7),
-    ("whole", 7),
-    ("windows", 9),
+    ("sharp", 6),
+    ("light", 6),
+    ("yaw", 5),
+    ("pitch", 6),
+    ("whole", 6),
+    ("windows", 8),
 )
+"""All of them fit a terminal of 80 columns."""
 HEAD = "".join(name.ljust(-width) if width < 0 else name.rjust(width) for name, width in COLUMNS)
 
 
@@ -92,10 +93,13 @@ class FaceView:
 
     def _draw(self) -> None:
         columns, rows = shutil.get_terminal_size()
-        lines = [*self._recent, "", self._status(), HEAD, *self._rows()]
-        lines = [line[: columns - 1] for line in lines[: max(4, rows - 1)]]
-        blank = max(0, self._drawn_lines - len(lines))
-        start = UP.format(self._drawn_lines) if self._drawn_lines else ""
+        room = max(0, rows - 1)  # the cursor stands below
+        table = [self._status(), HEAD, *self._rows()][:room]
+        events = self._recent[-(room - len(table) - 1) :] if room - len(table) > 1 else []
+        lines = [line[: columns - 1] for line in ([*events, "", *table] if events else table)]
+        back = min(self._drawn_lines, room)  # the terminal may have become lower
+        blank = max(0, back - len(lines))
+        start = UP.format(back) if back else ""
         self._file.write(start + "".join(f"{line}{CLEAR_LINE}\n" for line in [*lines, *[""] * blank]))
         self._file.flush()
         self._drawn_lines = len(lines) + blank
@@ -107,10 +111,10 @@ class FaceView:
             name = f"{face.face_id}.{face.generation}"
             x, y = face.box_px.centre
             rows.append(
-                f"{name:<8}{self._session.face_state(face).replace('_', ' ').lower():<14}"
-                f"{f'{x:.0f},{y:.0f}':>9}{quality.size_px:>5.0f} px{quality.sharpness:>7.2f}{quality.luma:>7.2f}"
-                f"{quality.yaw_deg:>+6.0f}{quality.pitch_deg:>+7.0f}{quality.presence:>7.2f}"
-                f"{self.windows_of(face.face_id, face.generation):>9}"
+                f"{name:<8}{self._session.face_state(face).replace('_', ' ').lower():<12}"
+                f"{f'{x:.0f},{y:.0f}':>9}{quality.size_px:>5.0f} px{quality.sharpness:>6.2f}{quality.luma:>6.2f}"
+                f"{quality.yaw_deg:>+5.0f}{quality.pitch_deg:>+6.0f}{quality.presence:>6.2f}"
+                f"{self.windows_of(face.face_id, face.generation):>8}"
             )
         return rows
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import io
 import os
+import re
 
 import pytest
 
-from streamguard.cli.view import FaceView, event_line
+from streamguard.cli.view import COLUMNS, HEAD, FaceView, event_line
 from streamguard.config import SessionConfig
 from streamguard.events import EndOfStream, Event, Kind, StreamDown, StreamUp
 from streamguard.run import drive
 from streamguard.session import Session
 from streamguard.sources import Item
 from streamguard.testing import ManualClock, PaintedFaces, ScriptedSource, painted
-from streamguard.values import Box, Frame, StreamState
+from streamguard.values import Box, FaceState, Frame, StreamState
 from tests.sample_events import KINDS
 
 FACE = (60.0, 80.0)
@@ -79,6 +80,29 @@ def test_a_narrow_low_terminal_is_never_overrun(monkeypatch: pytest.MonkeyPatch)
     table, _, _ = said.rpartition("\n30 frames")
     drawn = [line for line in table.replace("\x1b[K", "").split("\n") if not line.startswith("\x1b")]
     assert max(len(line) for line in drawn) < 40
+
+
+def pages(said: str) -> list[list[str]]:
+    """The lines of every drawing."""
+    return [[line for line in page.split("\n") if "\x1b[K" in line] for page in re.split(r"\x1b\[\d+A", said)]
+
+
+@pytest.mark.parametrize("rows", range(1, 13))
+def test_the_table_comes_first_and_a_low_terminal_is_never_overrun(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((80, rows)))
+    monkeypatch.setattr("streamguard.cli.view.REFRESH_S", 0.0)
+    drawn = pages(play(Terminal()))
+    assert max(len(page) for page in drawn) <= rows - 1
+    if rows >= 4:
+        with_face = next(page for page in drawn if any(line.startswith("1.1 ") for line in page))
+        assert any(line.startswith("face    state") for line in with_face)
+    if rows >= 6:
+        assert any("appeared" in line for page in drawn for line in page)
+
+
+def test_the_table_fits_80_columns() -> None:
+    assert len(HEAD) < 80
+    assert max(len(state) for state in FaceState) < -dict(COLUMNS)["state"]
 
 
 def screen(said: str, columns: int, rows: int) -> str:
