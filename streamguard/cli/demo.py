@@ -7,6 +7,8 @@ from pathlib import Path
 
 from .main import COMMANDS, Subparsers
 
+SHOWS_EVENTS = True
+
 DESCRIPTION = """\
 Makes a video by code from one public-domain photograph (NASA, by way of scikit-image): two people who move, blink and
 talk, walk past each other, and are covered for a moment. Then watches it as `streamguard faces` would.

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ..session import Session
     from ..sources import Source
 
+SHOWS_EVENTS = True
+
 DESCRIPTION = """\
 Watches a video file, a live URL or a webcam, finds and follows every face, and prints what happens: faces appear and
 are lost, media time breaks, the source fails and comes back. No network judges anything here: this shows what a

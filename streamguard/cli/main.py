@@ -1,6 +1,7 @@
 """The program's frame: finds the command, imports it, runs it, and turns errors into one line and an exit code.
 
 A command is a module here with `add_parser(subparsers)` and `run(args) -> int`. It imports what is heavy inside `run`.
+One that shows events itself says SHOWS_EVENTS = True: then warnings, which tell the same, are logged only with -v.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = _parser(arguments).parse_args(arguments)
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else 2
-    with _logging(args.verbose):
+    with _logging(args.verbose, shows_events=_shows_events(args.command)):
         try:
             code = _command(args.command).run(args)
             sys.stdout.flush()
@@ -105,15 +106,20 @@ def _command(name: str) -> Command:
     return cast(Command, import_module(f"{__package__}.{name}"))
 
 
+def _shows_events(name: str) -> bool:
+    return bool(getattr(_command(name), "SHOWS_EVENTS", False))
+
+
 @contextmanager
-def _logging(verbose: int) -> Iterator[None]:
+def _logging(verbose: int, *, shows_events: bool) -> Iterator[None]:
     """Log lines of this package go to stderr while the command runs."""
     logger = logging.getLogger("streamguard")
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     level_before = logger.level
     logger.addHandler(handler)
-    logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
+    quiet = logging.ERROR if shows_events else logging.WARNING
+    logger.setLevel((quiet, logging.INFO, logging.DEBUG)[min(verbose, 2)])
     try:
         yield
     finally:

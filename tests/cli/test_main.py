@@ -162,6 +162,24 @@ def test_log_lines_go_to_stderr_as_asked(
     assert out == ""
 
 
+@pytest.mark.parametrize(("flags", "expected"), [([], ["E"]), (["-v"], ["W", "E"])])
+def test_what_a_command_shows_itself_is_not_told_twice(
+    flags: list[str], expected: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def speak() -> int:
+        logging.getLogger("streamguard.sources").warning("said W")
+        logging.getLogger("streamguard.sources").error("said E")
+        return 0
+
+    monkeypatch.setattr(ScriptedCommand, "SHOWS_EVENTS", True, raising=False)
+    run_with(monkeypatch, speak, *flags)
+    assert [line[-1] for line in capsys.readouterr().err.splitlines()] == expected
+
+
+def test_commands_that_watch_show_events_themselves() -> None:
+    assert {name for name in COMMANDS if frame._shows_events(name)} == {"faces", "demo"}
+
+
 def test_logging_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     logger = logging.getLogger("streamguard")
     before = (list(logger.handlers), logger.level)
