@@ -77,6 +77,7 @@ class FileSource(SourceBase):
                     url=self.url,
                     queue_frames=self._config.queue_frames,
                     clock=self._clock,
+                    owner=self,
                 )
             return self._reader
 

@@ -108,7 +108,12 @@ class LiveSource(SourceBase):
             return
         timeline = Timeline(keeps_own_times=False, after=self._last)
         self._reader = Reader(
-            self._open_media, timeline, url=self.url, queue_frames=self._config.queue_frames, clock=self._clock
+            self._open_media,
+            timeline,
+            url=self.url,
+            queue_frames=self._config.queue_frames,
+            clock=self._clock,
+            owner=self,
         )
         # Whoever closed in the meantime saw no reader; whoever closes from here on sees it.
         if self._over.is_set():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -65,9 +66,21 @@ class Sign(NamedTuple):
 
 
 class Reader:
-    """A started decoder thread. `get` what it reports; `close` and forget it."""
+    """A started decoder thread. `get` what it reports; `close` and forget it.
 
-    def __init__(self, open_media: OpenMedia, timeline: Timeline, *, url: str, queue_frames: int, clock: Clock) -> None:
+    It ends with its owner too: nobody else reads what a decoder puts, and one that waits for room would wait for ever.
+    """
+
+    def __init__(
+        self,
+        open_media: OpenMedia,
+        timeline: Timeline,
+        *,
+        url: str,
+        queue_frames: int,
+        clock: Clock,
+        owner: object,
+    ) -> None:
         self._open_media = open_media
         self._timeline = timeline
         self._url = url
@@ -76,6 +89,7 @@ class Reader:
         self._up = False
         self.counters = Counters()
         self.sign = Sign(clock.now_s(), opening=True)
+        self._forgotten = weakref.finalize(owner, self._outbox.close)
         self.thread = threading.Thread(target=self._run, name=f"streamguard-decode {url}", daemon=True)
         self.thread.start()
 
@@ -83,6 +97,7 @@ class Reader:
         return self._outbox.get(timeout_s)
 
     def close(self) -> None:
+        self._forgotten.detach()
         self._outbox.close()
 
     def frame_queue(self) -> QueueStatistics:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from itertools import pairwise
 from pathlib import Path
@@ -277,6 +278,16 @@ def test_close_ends_the_decoder_at_once(tmp_path: Path) -> None:
     assert not any("a.mp4" in thread.name for thread in threading.enumerate())
     with pytest.raises(ClosedError):
         source.read(0.0)
+
+
+def test_decoder_ends_with_a_source_that_nobody_closed(tmp_path: Path) -> None:
+    source = open_source(write_video(tmp_path / "forgotten.mp4", frames=100), SourceConfig(queue_frames=1))
+    assert isinstance(source.read(PATIENCE_S), StreamUp)
+    [decoder] = [thread for thread in threading.enumerate() if "forgotten.mp4" in thread.name]
+    del source
+    gc.collect()
+    decoder.join(PATIENCE_S)
+    assert not decoder.is_alive()
 
 
 def test_read_after_the_end_is_an_error_and_iteration_stops(tmp_path: Path) -> None:

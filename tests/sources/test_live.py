@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
 
@@ -64,6 +65,17 @@ def test_up_comes_before_the_first_frame(clock: ManualClock) -> None:
         assert next_item(source) == StreamUp(url=URL, width=16, height=16, codec="scripted")
         assert isinstance(next_item(source), Frame)
         hang.set()
+
+
+def test_decoder_ends_with_a_source_that_nobody_closed(clock: ManualClock) -> None:
+    hang, still_read = threading.Event(), threading.Event()
+    media = ScriptedMedia([gray_frame(0.0, 1000.0), hang, None, still_read])
+    source = live(ScriptedOpener(media), clock)
+    assert isinstance(next_item(source), StreamUp)
+    del source
+    gc.collect()
+    hang.set()
+    assert media.closed.wait(PATIENCE_S / 2)
 
 
 def test_nothing_in_time_is_none(clock: ManualClock) -> None:
