@@ -103,9 +103,8 @@ class FacesConfig:
     """A face must be seen in this many frames before it appears."""
     coast_s: float = 0.5
     """A face hidden for no longer than this, and back at the same place with the same look, is the same generation."""
-    most_look_difference: float = 0.75
-    """A face that looks more different than this may be somebody else. On 26 clips of real people, 80 ms apart, one
-    person passed it in 0.1% of steps, and two people stayed below it in none of 2,500 pairs."""
+    most_look_difference: float = 1.0
+    """A face that looks more different than this may be somebody else. 1: by both measures of faces/appearance.py."""
     remember_s: float = 2.0
     """A face that comes back within this time keeps its id, in a new generation; later it is a new face."""
     most_faces: int = 64

@@ -98,8 +98,13 @@ def painted(width: int, height: int, people: Mapping[int, Box]) -> Picture:
         assert brightness > BACKGROUND
         top, bottom, left, right = (max(0, round(side)) for side in (box.y0, box.y1, box.x0, box.x1))
         y[top:bottom, left:right] = brightness
-    chroma = np.full(((height + 1) // 2, (width + 1) // 2), 128, np.uint8)
-    return Picture(y=y, u=chroma, v=chroma, matrix="bt601", full_range=True)
+    coded = y[::2, ::2]
+    return Picture(y=y, u=_COLOURS[0][coded], v=_COLOURS[1][coded], matrix="bt601", full_range=True)
+
+
+# Colours as far apart as they go for brightnesses that are near: by the golden angle.
+_ANGLES = np.arange(256) * 2.399963
+_COLOURS = tuple(np.rint(128 + 30 * wave).astype(np.uint8) for wave in (np.cos(_ANGLES), np.sin(_ANGLES)))
 
 
 class PaintedFaces:
@@ -184,23 +189,8 @@ def _mesh(picture: Picture, box: Box, presence: float) -> Mesh:
         shares[list(indices), :2] = place
     shares[:, 2] = 0.0
     points = shares * (box.width, box.height, 1.0) + (box.x0, box.y0, 0.0)
-    return Mesh(points_px=points.astype(np.float32), presence=min(1.0, presence), chip=_chip(picture, box))
-
-
-_CELLS = 16
-
-
-def _chip(picture: Picture, box: Box) -> np.ndarray:
-    """(192, 192, 3): each cell in the look of whoever is seen there, so that somebody in front changes the look."""
-    rows = np.clip(np.linspace(box.y0, box.y1 - 1, _CELLS).astype(int), 0, picture.height - 1)
-    columns = np.clip(np.linspace(box.x0, box.x1 - 1, _CELLS).astype(int), 0, picture.width - 1)
-    seen = picture.y[rows[:, None], columns[None, :]]
-    row, column = np.mgrid[0:_CELLS, 0:_CELLS]
-    return _LOOKS[seen, row, column].repeat(12, 0).repeat(12, 1)
-
-
-_LOOKS = np.random.default_rng(1).integers(0, 256, (256, _CELLS, _CELLS, 3), dtype=np.uint8)
-"""What the person of each brightness looks like."""
+    chip = picture.rgb_region((*np.floor(box[:2]), *np.ceil(box[2:])), (192, 192))
+    return Mesh(points_px=points.astype(np.float32), presence=min(1.0, presence), chip=chip)
 
 
 class EventRecorder:

@@ -93,8 +93,8 @@ def times(start_s: float, end_s: float, rate_hz: float = 25.0) -> list[float]:
 
 def owners(window: Window) -> set[int]:
     """Whose pixels the crops hold, by brightness: each crop counts for the person who fills most of it."""
-    crops = window.crops[..., 0].astype(int)
-    shares = np.stack([(abs(crops - one) <= 2).mean((1, 2)) for one in PALETTE])
+    crops = window.crops @ np.array([0.299, 0.587, 0.114])
+    shares = np.stack([(abs(crops - one) <= 3).mean((1, 2)) for one in PALETTE])
     assert (shares.max(0) > 0.05).all(), "nobody is in the crop"
     return {PALETTE[i] for i in shares.argmax(0)}
 
@@ -170,7 +170,8 @@ def test_two_faces_that_cross_share_no_window() -> None:
     run = Run().feed(times(0, 6), people)
     assert all(len(owners(window)) == 1 for window in run.windows)
     causes = [one.cause for one in run.heard.of(FaceLost)]
-    assert causes.count(LostCause.CONTACT) >= 2
+    assert len(causes) >= 2
+    assert set(causes) <= {LostCause.CONTACT, LostCause.DOUBT}
     by_face: dict[tuple[int, int], set[int]] = {}
     for window in run.windows:
         by_face.setdefault((window.face_id, window.generation), set()).update(owners(window))
@@ -400,7 +401,7 @@ def test_a_moving_face_gets_a_new_square_and_the_whole_window_through_it() -> No
     assert epochs[-1] > epochs[0]
     for window in run.windows:
         # One square for all: the face moves inside the crops by what it moved in the picture.
-        columns = [np.nonzero(crop[112, :, 0] > 40)[0].mean() for crop in window.crops]
+        columns = [np.nonzero(crop[112].max(-1) > 60)[0].mean() for crop in window.crops]
         assert np.diff(columns) == pytest.approx([4.8 * 224 / (2 * 69.3)] * 7, abs=1.7)
 
 
@@ -445,7 +446,7 @@ def test_a_new_square_replays_the_last_crops_into_a_fresh_slot() -> None:
         assert overlap == pytest.approx(slots.times[before][-len(overlap) :])
         assert len(overlap) == min(9, len(slots.times[before]))
     for key, crops in slots.shown.items():
-        columns = [np.nonzero(crop[32, :, 0] > 40)[0].mean() for crop in crops]
+        columns = [np.nonzero(crop[32].max(-1) > 60)[0].mean() for crop in crops]
         steps = np.diff(columns[2:])
         assert (steps > 0).all(), key  # one square a slot: the face only ever moves to the right in it
 
@@ -585,7 +586,7 @@ def test_one_similarity_serves_a_whole_window() -> None:
     """Head motion survives inside the clip: a fit for each frame would hold the face still."""
     config = SessionConfig(clip=ClipConfig(recipe="similarity", grid_s=0.04, length=32, hop_s=0.64))
     run = Run(config).feed(times(0, 2), lambda t: {ADA: box_at(250 + 20 * t, 180)})
-    columns = [np.nonzero(crop[112, :, 0] > 40)[0].mean() for crop in run.windows[0].crops]
+    columns = [np.nonzero(crop[112].max(-1) > 60)[0].mean() for crop in run.windows[0].crops]
     assert columns[-1] - columns[0] > 10
 
 

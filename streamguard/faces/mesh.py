@@ -113,6 +113,14 @@ def face_box(mesh: Mesh) -> Box:
     return Box(float(low[0]), float(low[1]), float(high[0]), float(high[1]))
 
 
+def samples_under(mesh: Mesh, picture: Picture) -> np.ndarray:
+    """(468, 3) float32: Y, U, V of the picture under each point of the mesh."""
+    x = np.clip(mesh.points_px[:, 0], 0, picture.width - 1).astype(np.intp)
+    y = np.clip(mesh.points_px[:, 1], 0, picture.height - 1).astype(np.intp)
+    planes = picture.y[y, x], picture.u[y // 2, x // 2], picture.v[y // 2, x // 2]
+    return np.stack(planes, axis=1).astype(np.float32)
+
+
 def five_points(mesh: Mesh) -> np.ndarray:
     """(5, 2) float32: left eye, right eye, nose tip, left and right mouth corner, as they stand in the picture.
 

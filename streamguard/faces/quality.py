@@ -15,7 +15,7 @@ from PIL import Image
 
 from ..picture import Picture
 from ..values import Box, Mesh, Quality, Reason
-from .mesh import LEFT_EYE, RIGHT_EYE, face_box, head_pose, roi_of_mesh
+from .mesh import LEFT_EYE, RIGHT_EYE, face_box, head_pose, roi_of_mesh, samples_under
 
 _GRID_PX = 96
 """Sharpness is measured with the chip at this size: a face is then 64 px wide, about what clip networks are given."""
@@ -111,7 +111,7 @@ def covered(mesh: Mesh, picture: Picture) -> float:
     colour of the lower face against the upper, their brightness, and whether mouth and eyes are there to be seen.
     A hand, having the colour of skin and lines of its own, is not noticed.
     """
-    samples = _samples(mesh, picture)
+    samples = samples_under(mesh, picture)
     upper, lower = _typical(samples[_UPPER_SKIN]), _typical(samples[_LOWER_SKIN])
     skin = max(20.0, float(upper[0]), float(lower[0]))
     colour = float(np.abs(_chroma(upper) - _chroma(lower)).sum())
@@ -123,14 +123,6 @@ def covered(mesh: Mesh, picture: Picture) -> float:
         1.0 - _rise(_relief(mesh, samples, _LEFT_EYE) / skin, 0.012, 0.008),
         1.0 - _rise(_relief(mesh, samples, _RIGHT_EYE) / skin, 0.012, 0.008),
     )
-
-
-def _samples(mesh: Mesh, picture: Picture) -> np.ndarray:
-    """(468, 3) float32: Y, U, V of the picture under each point of the mesh."""
-    x = np.clip(mesh.points_px[:, 0], 0, picture.width - 1).astype(np.intp)
-    y = np.clip(mesh.points_px[:, 1], 0, picture.height - 1).astype(np.intp)
-    planes = picture.y[y, x], picture.u[y // 2, x // 2], picture.v[y // 2, x // 2]
-    return np.stack(planes, axis=1).astype(np.float32)
 
 
 def _typical(samples: np.ndarray) -> np.ndarray:

@@ -249,7 +249,7 @@ class FaceTracker:
             return None
         if box.share_inside(picture.width, picture.height) < 0.5:
             return None
-        return _Sighting(mesh=mesh, box=box, look=appearance_of(mesh.chip), track=track)
+        return _Sighting(mesh=mesh, box=box, look=appearance_of(mesh, picture), track=track)
 
     # Settle who is who: sightings in, tracks changed.
 
@@ -319,7 +319,9 @@ class FaceTracker:
         near = [
             track
             for track in self._tracks
-            if track.life is _Life.GONE and self._is_near(track, sighting, frame.pts_s, slack=2.0)
+            if track.life is _Life.GONE
+            and frame.pts_s - track.seen_pts_s <= self._config.remember_s
+            and self._is_near(track, sighting, frame.pts_s, slack=2.0)
         ]
         if near:
             last = min(near, key=lambda track: track.look.difference(sighting.look))
@@ -343,7 +345,8 @@ class FaceTracker:
         return difference <= self._config.most_look_difference
 
     def _is_near(self, track: _Track, sighting: _Sighting, pts_s: float, *, slack: float) -> bool:
-        loose = slack * max(1.0, (pts_s - track.seen_pts_s) / STEP_S) ** 0.5
+        away_s = min(pts_s - track.seen_pts_s, self._config.remember_s)
+        loose = slack * max(1.0, away_s / STEP_S) ** 0.5
         expected = track.expected(pts_s)
         reach = MOST_SHIFT * loose * max(expected.scale, sighting.box.scale)
         (x0, y0), (x1, y1) = expected.centre, sighting.box.centre
