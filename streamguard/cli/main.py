@@ -7,6 +7,7 @@ One that shows events itself says SHOWS_EVENTS = True: then warnings, which tell
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import sys
@@ -51,6 +52,7 @@ class Command(Protocol):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    _mend_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         args = _parser(arguments).parse_args(arguments)
@@ -69,6 +71,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (StreamGuardError, OSError) as exc:
             logging.getLogger(__name__).debug("where it happened", exc_info=True)
             sys.stderr.write(f"streamguard: error: {exc}\n")
+            return exit_code(exc)
+        except Exception as exc:
+            logging.getLogger(__name__).debug("where it happened", exc_info=True)
+            what = " ".join(f"{type(exc).__name__}: {exc}".split())
+            report = "please report it (run with -vv for the traceback)"
+            sys.stderr.write(f"streamguard: internal error: {what}; {report}\n")
             return exit_code(exc)
 
 
@@ -125,6 +133,14 @@ def _logging(verbose: int, *, shows_events: bool) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level_before)
+
+
+def _mend_streams() -> None:
+    """Streams that the caller closed (`>&-`) swallow what is said; what their encoding lacks is escaped."""
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _discard_stdout() -> None:

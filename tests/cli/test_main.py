@@ -107,9 +107,36 @@ def test_every_error_class_has_a_code() -> None:
     assert {exit_code(kind.__new__(kind)) for kind in kinds} == {1, 2, 3, 4}
 
 
-def test_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ZeroDivisionError):
-        run_with(monkeypatch, ZeroDivisionError())
+def test_bug_is_one_line_that_asks_for_a_report(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_with(monkeypatch, ZeroDivisionError("by 0"))[0] == 1
+    said = capsys.readouterr().err
+    assert said.startswith("streamguard: internal error: ZeroDivisionError: by 0; please report it")
+    assert said.count("\n") == 1
+    assert run_with(monkeypatch, ZeroDivisionError("by 0"), "-vv")[0] == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_what_cannot_be_written_in_the_terminals_encoding_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii", errors="strict"))
+
+    def speak() -> int:
+        sys.stdout.write("caf\xe9 \udce9\n")
+        return 0
+
+    assert run_with(monkeypatch, speak)[0] == 0
+    assert raw.getvalue() == b"caf\\xe9 \\udce9\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell that can close a stream")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_are_no_error(closed: str) -> None:
+    line = f'"$0" -m streamguard models list {closed}'
+    done = subprocess.run(["sh", "-c", line, sys.executable], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_interrupt_is_130_and_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
