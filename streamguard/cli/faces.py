@@ -79,13 +79,14 @@ def run(args: argparse.Namespace) -> int:
     check_seconds(args.seconds)
     if args.out is not None:
         refuse_own_input(args.out, args.target, video=not args.no_video)
-    detector, mesher = finders(args.detector)
-    session = Session(SessionConfig(clip=CLIPS[args.clip]), detector=detector, mesher=mesher, stream_id=args.target)
     config = SourceConfig(
         rtsp_transport="udp" if args.udp else "tcp", tls_ca_file=args.ca_file, tls_verify=not args.insecure
     )
     with open_source(args.target, config) as source:
-        session.stream_id = source.url  # never with credentials
+        detector, mesher = finders(args.detector)  # after a look whether there is such a file
+        settings = SessionConfig(clip=CLIPS[args.clip])
+        # The source's own name for itself is without credentials.
+        session = Session(settings, detector=detector, mesher=mesher, stream_id=source.url)
         return watch(source, session, out=args.out, video=not args.no_video, seconds=args.seconds)
 
 

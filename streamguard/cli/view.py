@@ -8,6 +8,7 @@ from collections import Counter
 from types import TracebackType
 from typing import Self, TextIO
 
+from ..config import FacesConfig
 from ..events import (
     Blinded,
     EndOfStream,
@@ -129,10 +130,13 @@ class FaceView:
 
     def _summary(self) -> str:
         statistics = self._session.statistics()
+        plural, hint = "s", ""
+        if statistics.frames == 1:
+            plural, hint = "", f"; a face appears once it was seen in {FacesConfig().looks_to_confirm} frames"
         return (
-            f"{statistics.frames} frames, {statistics.tracker.generations} face generations, "
+            f"{statistics.frames} frame{plural}, {statistics.tracker.generations} face generations, "
             f"{statistics.windows} windows, {statistics.gaps} gaps, {statistics.resets} resets; "
-            f"{self._source.statistics().frame_queue.dropped} frames dropped"
+            f"{self._source.statistics().frame_queue.dropped} frames dropped{hint}"
         )
 
 

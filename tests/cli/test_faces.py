@@ -192,3 +192,35 @@ def test_only_what_this_run_wrote_is_claimed(clip: Path, tmp_path: Path, capsys:
     assert main(["faces", str(clip), "--out", str(tmp_path), "--no-video"]) == 0
     claimed = [Path(line.split(maxsplit=1)[1]).name for line in capsys.readouterr().out.splitlines() if "wrote" in line]
     assert claimed == ["tracks.png", "events.jsonl"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell that can close a stream")
+def test_a_closed_standard_output_is_no_error(clip: Path, tmp_path: Path) -> None:
+    line = '"$0" -m streamguard faces "$1" --out "$2" >&-'
+    done = subprocess.run(
+        ["sh", "-c", line, sys.executable, str(clip), str(tmp_path)], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "endOfStream" in (tmp_path / "events.jsonl").read_text()
+
+
+def test_a_file_is_looked_for_before_models_are_fetched(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fetching(*_: object) -> None:
+        raise AssertionError("too early")
+
+    monkeypatch.setattr("streamguard.cli.faces.finders", fetching)
+    assert main(["faces", "no/such/file.mp4"]) == 3
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_a_still_picture_is_told_why_it_has_no_face(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with av.open(str(clip)) as container:
+        next(container.decode(video=0)).to_image().save(tmp_path / "still.png")
+    assert main(["faces", str(tmp_path / "still.png")]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith("1 frame, 0 face generations")
+    assert "seen in 2 frames" in said
