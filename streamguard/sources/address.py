@@ -33,6 +33,10 @@ class Address:
     url: str
     """The same, to be shown."""
 
+    def __post_init__(self) -> None:
+        # A name may hold bytes that are no text, and events are UTF-8.
+        object.__setattr__(self, "url", self.url.encode("utf-8", "backslashreplace").decode())
+
     def __repr__(self) -> str:
         return f"Address({self.kind}, {self.url})"
 

@@ -204,6 +204,16 @@ def test_a_closed_standard_output_is_no_error(clip: Path, tmp_path: Path) -> Non
     assert "endOfStream" in (tmp_path / "events.jsonl").read_text()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file system that takes any bytes as a name")
+def test_a_file_name_that_is_no_text_is_escaped(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    named = tmp_path / os.fsdecode(b"caf\xe9.mp4")
+    named.write_bytes(clip.read_bytes())
+    assert main(["faces", str(named), "--out", str(tmp_path / os.fsdecode(b"out\xe9"))]) == 0
+    assert "wrote " in capsys.readouterr().out
+    events = (tmp_path / os.fsdecode(b"out\xe9") / "events.jsonl").read_text().splitlines()
+    assert event_from_json(events[0]).stream_id.endswith("caf\\udce9.mp4")
+
+
 def test_a_file_is_looked_for_before_models_are_fetched(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
