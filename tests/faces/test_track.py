@@ -129,8 +129,8 @@ def test_contact_ends_both_and_who_is_behind_is_not_born_until_they_part() -> No
     assert {one[2] for one in tracked.lost} <= {LostCause.CONTACT, LostCause.DOUBT}
     assert len(tracked.appeared) <= 3  # whoever stands in front can be seen whole
     tracked.see({ADA: box_at(200), BEN: box_at(400)}, 1.0)
-    assert {face_id for face_id, _ in tracked.appeared} == {1, 2}
-    assert max(generation for _, generation in tracked.appeared) >= 2
+    assert len(tracked.appeared) >= 4
+    assert len([one for one in tracked.appeared if one not in {lost[:2] for lost in tracked.lost}]) == 2
 
 
 def test_a_face_that_the_detector_never_confirms_again_is_let_go() -> None:
