@@ -14,13 +14,26 @@ from urllib.parse import unquote, urlsplit
 
 SECRET = "***"
 
-_SECRET_NAME = (
-    r"(?:[\w-]*(?:token|pass|secret|signature|credential|session)[\w-]*|(?:[\w-]*[-_])?key"
-    r"|apikey|pwd|psw|user|username|usr|login|auth|sig|jwt|hdnea|hdnts)"
+_HARMLESS = re.compile(
+    r"(?i)audio|bitrate|buffer_size|camera|channel|codec|fifo_size|format|fps|height|latency|mode|overrun_nonfatal"
+    r"|pkt_size|profile|proto|quality|rate|resolution|rtsp_transport|size|subtype|t|tcp|timeout|transport|transtype|ttl"
+    r"|udp|unicast|video|width"
 )
-_IN_QUERY = re.compile(rf"(?i)((?:^|[?&;#]){_SECRET_NAME}=)[^&;#]*")
+"""Options whose values may be shown. No list of secret names would ever be whole."""
+_PLAIN = re.compile(r"[\w.:-]{0,16}")
+
+_PREFIX = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]+:)+/{1,2}|//")
+"""As of a URL, or of what was meant to be one: `rtsp:/`, `async:http://`, `//`."""
+_COLON, _AT = re.compile(r":(?!\\)|%(?:25)*3[Aa]"), re.compile(r"@|%(?:25)*40")
+_BETWEEN = re.compile(r"([\s/|]+)")
+MOST_SHOWN = 2000
+"""Longer than this no address is; the rest is cut off, so that hostile text costs no time."""
+_OPTION = re.compile(r"(?P<before>[?&;#])(?P<name>[^=&;#]*)(?P<equals>=?)(?P<value>[^&;#]*)")
+_RTMP_OPTION = re.compile(r"(?P<before>\s)(?P<name>[\w.:-]+)(?P<equals>=)(?P<value>\S*)")
 # Some recorders put it into the path: rtsp://host/user=admin_password=abc_channel=1.sdp
-_IN_PATH = re.compile(r"(?i)((?:^|[/_&;])(?:user|username|password|passwd|pwd|pass)=).*?(?=[_&;][a-z]\w*?=|[/&;]|$)")
+_IN_PATH = re.compile(
+    r"(?i)((?:^|[/_&;])(?:user|username|password|passwd|pwd|pass|token|key|secret|auth|sig)=).*?(?=[_&;][a-z]\w*?=|[/&;\s]|$)"
+)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
@@ -65,7 +78,7 @@ def address_of(target: str | os.PathLike[str]) -> Address:
     if isinstance(target, os.PathLike):
         return _file(os.fspath(target))
     if target == "webcam" or target.startswith("webcam:"):
-        return Address(kind="webcam", location=target.partition(":")[2] or "0", url=target)
+        return Address(kind="webcam", location=target.partition(":")[2] or "0", url=redacted(target))
     if target.lower().startswith("file://"):
         return _file(unquote(urlsplit(target).path))
     if _URL.match(target):
@@ -74,22 +87,52 @@ def address_of(target: str | os.PathLike[str]) -> Address:
 
 
 def _file(path: str) -> Address:
-    return Address(kind="file", location=str(Path(path)), url=str(Path(path)))
+    return Address(kind="file", location=str(Path(path)), url=redacted(str(Path(path))))
 
 
 def redacted(url: str) -> str:
-    """The URL with user, password and secret parameters replaced. Other text passes unchanged."""
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return url
-    rest = _without_user(rest)
+    """The URL with user, password and all but harmless parameters replaced.
+
+    Of other text, such as a path, `user:password@` and `?name=value` are replaced too: it may be a mistyped URL.
+    """
+    if len(url) > MOST_SHOWN:
+        url = url[:MOST_SHOWN] + "..."
+    prefix = _PREFIX.match(url)
+    if prefix is None:
+        path, mark, query = _without_logins(url).partition("?")
+        return path + _OPTION.sub(_without_stated_value, mark + query)
+    rest = _without_user(url[prefix.end() :])
     start = re.search(r"[?#]", rest)
     path, query = (rest[: start.start()], rest[start.start() :]) if start else (rest, "")
-    return f"{scheme}://{_IN_PATH.sub(_keep_name, path)}{_IN_QUERY.sub(_keep_name, query)}"
+    path = _IN_PATH.sub(_keep_name, _RTMP_OPTION.sub(_without_value, _without_logins(path)))
+    return prefix.group() + path + _OPTION.sub(_without_value, query)
 
 
 def _keep_name(match: re.Match[str]) -> str:
     return match.group(1) + SECRET
+
+
+def _without_logins(text: str) -> str:
+    """Each `user:password@` between slashes, also percent-encoded, and each `name@` right after `//`."""
+    pieces = _BETWEEN.split(text)
+    for i in range(0, len(pieces), 2):
+        ats = list(_AT.finditer(pieces[i]))
+        if ats:
+            login = pieces[i][: ats[-1].start()]
+            if _COLON.search(login) or (i and pieces[i - 1].endswith("//")):
+                pieces[i] = SECRET + pieces[i][ats[-1].start() :]
+    return "".join(pieces)
+
+
+def _without_value(match: re.Match[str]) -> str:
+    before, name, equals, value = match.group("before", "name", "equals", "value")
+    if not (name or value) or (_HARMLESS.fullmatch(name) and _PLAIN.fullmatch(value)):
+        return match.group()
+    return f"{before}{name}={SECRET}" if equals else before + SECRET
+
+
+def _without_stated_value(match: re.Match[str]) -> str:
+    return _without_value(match) if match["equals"] else match.group()
 
 
 def _without_user(rest: str) -> str:
