@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
+from ..errors import SourceNotFound
+
 SECRET = "***"
 
 _HARMLESS = re.compile(
@@ -82,8 +84,20 @@ def address_of(target: str | os.PathLike[str]) -> Address:
     if target.lower().startswith("file://"):
         return _file(unquote(urlsplit(target).path))
     if _URL.match(target):
+        _check_host(target)
         return Address(kind="url", location=target, url=redacted(target))
     return _file(target)
+
+
+def _check_host(url: str) -> None:
+    """A host that cannot be one would otherwise be tried again and again."""
+    authority = re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0]
+    host = authority.rpartition("@")[2]
+    if host.startswith("[") and "]" not in host:
+        raise SourceNotFound(redacted(url), "the bracket of its IPv6 host is not closed")
+    port = host.rpartition("]")[2].rpartition(":")[2]
+    if port.isdecimal() and ":" in host and int(port[:9]) > 65535:
+        raise SourceNotFound(redacted(url), f"port {port[:9]} is above 65535")
 
 
 def _file(path: str) -> Address:

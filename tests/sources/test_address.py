@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from streamguard.errors import SourceNotFound
 from streamguard.sources.address import address_of, redacted
 
 
@@ -111,3 +112,15 @@ def test_whom_to_call(url: str, whom: tuple[str, int] | None) -> None:
 def test_hostile_text_is_shown_in_no_time(piece: str) -> None:
     """Would take minutes if any pattern could match in many ways; a hang ends the run."""
     assert len(redacted(piece * 50_000 + "x")) < 10_000
+
+
+@pytest.mark.parametrize("url", ["rtsp://u:secret@[::1/x", "rtsp://u:secret@cam:99999/x", "http://[::1]:70000/"])
+def test_a_host_that_cannot_be_one_is_refused_at_once(url: str) -> None:
+    with pytest.raises(SourceNotFound) as caught:
+        address_of(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["rtsp://[::1]:554/x", "rtsp://cam/x:99999", "rtsp://u:99999@cam/x", "udp://@:5000"])
+def test_odd_but_right_hosts_are_taken(url: str) -> None:
+    assert address_of(url).kind == "url"
