@@ -108,7 +108,7 @@ class FacesConfig:
     remember_s: float = 2.0
     """A face that comes back within this time keeps its id, in a new generation; later it is a new face."""
     most_faces: int = 64
-    """More faces than this are not followed; the largest are kept."""
+    """More faces than this are not followed until one is gone."""
 
     def __post_init__(self) -> None:
         # A face that was not detected again for 3 s is let go (faces/track.py).
