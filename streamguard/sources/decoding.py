@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ..clock import Clock
-from ..errors import CodecUnsupported, CorruptMedia, NoVideo, PictureError, SourceTimeout
+from ..errors import CodecUnsupported, CorruptMedia, NoVideo, PictureError, SourceError, SourceTimeout
 from ..values import AudioChunk, Frame, GapCause
 from .failure import source_error
 from .pixels import PictureMaker
@@ -63,7 +63,7 @@ class Media(Protocol):
 
 
 class Decoding:
-    """A Media made of an FFmpeg container."""
+    """A Media made of an FFmpeg container, which it owns: closed with it, or at once if there is nothing to decode."""
 
     def __init__(
         self,
@@ -87,7 +87,11 @@ class Decoding:
         self._timeline = timeline
         self._counters = counters
         self._clock = clock
-        self._video = _video_stream(container, url)
+        try:
+            self._video = _video_stream(container, url)
+        except SourceError:
+            container.close()
+            raise
         self._video.thread_type = "SLICE"  # frame threads cost a frame of delay each
         self._video.codec_context.thread_count = threads
         self.codec: str = self._video.codec_context.name

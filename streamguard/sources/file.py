@@ -115,21 +115,17 @@ def _opener(address: Address, config: SourceConfig, clock: Clock) -> OpenMedia:
             container = av.open(f"file:{address.location}", options={"pattern_type": "none"}, metadata_errors="replace")
         except av.error.FFmpegError as error:
             raise source_error(address.url, error) from error
-        try:
-            return Decoding(
-                container,
-                url=address.url,
-                paced=True,
-                endless=False,
-                audio=config.audio,
-                threads=config.decoder_threads,
-                silence_s=None,
-                timeline=timeline,
-                counters=counters,
-                clock=clock,
-            )
-        except SourceError:
-            container.close()
-            raise
+        return Decoding(
+            container,
+            url=address.url,
+            paced=True,
+            endless=False,
+            audio=config.audio,
+            threads=config.decoder_threads,
+            silence_s=None,
+            timeline=timeline,
+            counters=counters,
+            clock=clock,
+        )
 
     return open_file

@@ -36,22 +36,18 @@ def url_opener(address: Address, config: SourceConfig, clock: Clock) -> OpenMedi
             raise better_told(_timed(source_error(address.url, error), took_s, config), address, config) from error
         # A recording behind a URL can wait and has an end; so does a list of segments that says so.
         recording = container.duration is not None
-        try:
-            return Decoding(
-                container,
-                url=address.url,
-                paced=recording,
-                endless=not recording and container.format.name != "hls",
-                audio=config.audio,
-                threads=config.decoder_threads,
-                silence_s=None if recording else config.read_timeout_s,
-                timeline=timeline,
-                counters=counters,
-                clock=clock,
-            )
-        except SourceError:
-            container.close()
-            raise
+        return Decoding(
+            container,
+            url=address.url,
+            paced=recording,
+            endless=not recording and container.format.name != "hls",
+            audio=config.audio,
+            threads=config.decoder_threads,
+            silence_s=None if recording else config.read_timeout_s,
+            timeline=timeline,
+            counters=counters,
+            clock=clock,
+        )
 
     return open_url
 

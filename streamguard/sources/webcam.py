@@ -8,7 +8,6 @@ import av
 
 from ..clock import Clock
 from ..config import SourceConfig
-from ..errors import SourceError
 from .address import Address
 from .decoding import Decoding, Media
 from .failure import source_error
@@ -35,21 +34,17 @@ def webcam_opener(address: Address, config: SourceConfig, clock: Clock) -> OpenM
             container = av.open(device, format=format_name, metadata_errors="replace")
         except av.error.FFmpegError as error:
             raise source_error(address.url, error) from error
-        try:
-            return Decoding(
-                container,
-                url=address.url,
-                paced=False,
-                endless=True,
-                audio=False,
-                threads=config.decoder_threads,
-                silence_s=config.read_timeout_s,
-                timeline=timeline,
-                counters=counters,
-                clock=clock,
-            )
-        except SourceError:
-            container.close()
-            raise
+        return Decoding(
+            container,
+            url=address.url,
+            paced=False,
+            endless=True,
+            audio=False,
+            threads=config.decoder_threads,
+            silence_s=config.read_timeout_s,
+            timeline=timeline,
+            counters=counters,
+            clock=clock,
+        )
 
     return open_webcam
