@@ -105,6 +105,12 @@ class Score:
     reasons: tuple[Reason, ...] = ()
     quality: Quality
     latency: StageTimes
+    p_fake_low: float | None = None
+    """Where `p_fake` lies with 90% confidence, as far as the calibration data can tell. There exactly if `p_fake` is."""
+    p_fake_high: float | None = None
+    p_face: float | None = None
+    """All evidence of this generation so far, forgetting what is old: what `state` rests on. There exactly if `p_fake`
+    is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +122,19 @@ class VerdictChanged:
     state: FaceState
     previous: FaceState
     reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParticipantVerdictChanged:
+    """What StreamGuard thinks of the participant (or of the stream, where none is named) is another than before. It is
+    kept across generations: hiding does not shed it, and it is forgotten over minutes."""
+
+    state: FaceState
+    previous: FaceState
+    p_fake: float
+    face_id: int
+    """The face that it rests on."""
+    generation: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +183,7 @@ Kind = (
     | Blinded
     | Overload
     | EventsLost
+    | ParticipantVerdictChanged
 )
 
 

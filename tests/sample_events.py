@@ -13,6 +13,7 @@ from streamguard.events import (
     Kind,
     MediaGap,
     Overload,
+    ParticipantVerdictChanged,
     Score,
     StageTimes,
     StreamDown,
@@ -49,6 +50,9 @@ KINDS: tuple[Kind, ...] = (
         gaps=1,
         raw_score=0.875,
         p_fake=0.62,
+        p_fake_low=0.5,
+        p_fake_high=0.71,
+        p_face=0.58,
         state=FaceState.UNCERTAIN,
         reasons=(Reason.BLURRED, Reason.GAPS),
         quality=QUALITY,
@@ -65,6 +69,9 @@ KINDS: tuple[Kind, ...] = (
     Blinded(silent_s=2.0),
     Overload(effective_hop_s=1.28, dropped=12),
     EventsLost(first_seq=100, last_seq=140),
+    ParticipantVerdictChanged(
+        state=FaceState.LIKELY_FAKE, previous=FaceState.UNCERTAIN, p_fake=0.93, face_id=7, generation=2
+    ),
 )
 
 

@@ -40,6 +40,7 @@ PUBLIC_NAMES = [
     "MissingPackageError",
     "NoVideo",
     "Overload",
+    "ParticipantVerdictChanged",
     "Patch",
     "Picture",
     "PictureError",

@@ -55,6 +55,9 @@ def test_json_is_the_protos_own_with_camel_case_and_enum_names() -> None:
         "gaps": 1,
         "rawScore": 0.875,
         "pFake": 0.62,
+        "pFakeLow": 0.5,
+        "pFakeHigh": 0.71,
+        "pFace": 0.58,
         "state": "FACE_STATE_UNCERTAIN",
         "reasons": ["REASON_BLURRED", "REASON_GAPS"],
         "quality": {

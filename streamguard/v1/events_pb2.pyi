@@ -201,7 +201,7 @@ class FaceLost(_message.Message):
     def __init__(self, face_id: _Optional[int] = ..., generation: _Optional[int] = ..., cause: _Optional[_Union[LostCause, str]] = ..., last_seen_pts_s: _Optional[float] = ...) -> None: ...
 
 class Score(_message.Message):
-    __slots__ = ("face_id", "generation", "pts_start_s", "pts_end_s", "crops_real", "crops_expected", "gaps", "raw_score", "p_fake", "state", "reasons", "quality", "latency")
+    __slots__ = ("face_id", "generation", "pts_start_s", "pts_end_s", "crops_real", "crops_expected", "gaps", "raw_score", "p_fake", "state", "reasons", "quality", "latency", "p_fake_low", "p_fake_high", "p_face")
     FACE_ID_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     PTS_START_S_FIELD_NUMBER: _ClassVar[int]
@@ -215,6 +215,9 @@ class Score(_message.Message):
     REASONS_FIELD_NUMBER: _ClassVar[int]
     QUALITY_FIELD_NUMBER: _ClassVar[int]
     LATENCY_FIELD_NUMBER: _ClassVar[int]
+    P_FAKE_LOW_FIELD_NUMBER: _ClassVar[int]
+    P_FAKE_HIGH_FIELD_NUMBER: _ClassVar[int]
+    P_FACE_FIELD_NUMBER: _ClassVar[int]
     face_id: int
     generation: int
     pts_start_s: float
@@ -228,7 +231,10 @@ class Score(_message.Message):
     reasons: _containers.RepeatedScalarFieldContainer[Reason]
     quality: Quality
     latency: StageTimes
-    def __init__(self, face_id: _Optional[int] = ..., generation: _Optional[int] = ..., pts_start_s: _Optional[float] = ..., pts_end_s: _Optional[float] = ..., crops_real: _Optional[int] = ..., crops_expected: _Optional[int] = ..., gaps: _Optional[int] = ..., raw_score: _Optional[float] = ..., p_fake: _Optional[float] = ..., state: _Optional[_Union[FaceState, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., quality: _Optional[_Union[Quality, _Mapping]] = ..., latency: _Optional[_Union[StageTimes, _Mapping]] = ...) -> None: ...
+    p_fake_low: float
+    p_fake_high: float
+    p_face: float
+    def __init__(self, face_id: _Optional[int] = ..., generation: _Optional[int] = ..., pts_start_s: _Optional[float] = ..., pts_end_s: _Optional[float] = ..., crops_real: _Optional[int] = ..., crops_expected: _Optional[int] = ..., gaps: _Optional[int] = ..., raw_score: _Optional[float] = ..., p_fake: _Optional[float] = ..., state: _Optional[_Union[FaceState, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., quality: _Optional[_Union[Quality, _Mapping]] = ..., latency: _Optional[_Union[StageTimes, _Mapping]] = ..., p_fake_low: _Optional[float] = ..., p_fake_high: _Optional[float] = ..., p_face: _Optional[float] = ...) -> None: ...
 
 class VerdictChanged(_message.Message):
     __slots__ = ("face_id", "generation", "state", "previous", "reasons")
@@ -243,6 +249,20 @@ class VerdictChanged(_message.Message):
     previous: FaceState
     reasons: _containers.RepeatedScalarFieldContainer[Reason]
     def __init__(self, face_id: _Optional[int] = ..., generation: _Optional[int] = ..., state: _Optional[_Union[FaceState, str]] = ..., previous: _Optional[_Union[FaceState, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ...) -> None: ...
+
+class ParticipantVerdictChanged(_message.Message):
+    __slots__ = ("state", "previous", "p_fake", "face_id", "generation")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    PREVIOUS_FIELD_NUMBER: _ClassVar[int]
+    P_FAKE_FIELD_NUMBER: _ClassVar[int]
+    FACE_ID_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    state: FaceState
+    previous: FaceState
+    p_fake: float
+    face_id: int
+    generation: int
+    def __init__(self, state: _Optional[_Union[FaceState, str]] = ..., previous: _Optional[_Union[FaceState, str]] = ..., p_fake: _Optional[float] = ..., face_id: _Optional[int] = ..., generation: _Optional[int] = ...) -> None: ...
 
 class CannotJudge(_message.Message):
     __slots__ = ("missing_s", "reasons")
@@ -275,7 +295,7 @@ class EventsLost(_message.Message):
     def __init__(self, first_seq: _Optional[int] = ..., last_seq: _Optional[int] = ...) -> None: ...
 
 class Event(_message.Message):
-    __slots__ = ("stream_id", "epoch", "seq", "pts_s", "utc_s", "participant_id", "stream_state", "stream_up", "stream_down", "end_of_stream", "media_gap", "face_appeared", "face_lost", "score", "verdict_changed", "cannot_judge", "blinded", "overload", "events_lost")
+    __slots__ = ("stream_id", "epoch", "seq", "pts_s", "utc_s", "participant_id", "stream_state", "stream_up", "stream_down", "end_of_stream", "media_gap", "face_appeared", "face_lost", "score", "verdict_changed", "cannot_judge", "blinded", "overload", "events_lost", "participant_verdict_changed")
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -295,6 +315,7 @@ class Event(_message.Message):
     BLINDED_FIELD_NUMBER: _ClassVar[int]
     OVERLOAD_FIELD_NUMBER: _ClassVar[int]
     EVENTS_LOST_FIELD_NUMBER: _ClassVar[int]
+    PARTICIPANT_VERDICT_CHANGED_FIELD_NUMBER: _ClassVar[int]
     stream_id: str
     epoch: str
     seq: int
@@ -314,4 +335,5 @@ class Event(_message.Message):
     blinded: Blinded
     overload: Overload
     events_lost: EventsLost
-    def __init__(self, stream_id: _Optional[str] = ..., epoch: _Optional[str] = ..., seq: _Optional[int] = ..., pts_s: _Optional[float] = ..., utc_s: _Optional[float] = ..., participant_id: _Optional[str] = ..., stream_state: _Optional[_Union[StreamState, str]] = ..., stream_up: _Optional[_Union[StreamUp, _Mapping]] = ..., stream_down: _Optional[_Union[StreamDown, _Mapping]] = ..., end_of_stream: _Optional[_Union[EndOfStream, _Mapping]] = ..., media_gap: _Optional[_Union[MediaGap, _Mapping]] = ..., face_appeared: _Optional[_Union[FaceAppeared, _Mapping]] = ..., face_lost: _Optional[_Union[FaceLost, _Mapping]] = ..., score: _Optional[_Union[Score, _Mapping]] = ..., verdict_changed: _Optional[_Union[VerdictChanged, _Mapping]] = ..., cannot_judge: _Optional[_Union[CannotJudge, _Mapping]] = ..., blinded: _Optional[_Union[Blinded, _Mapping]] = ..., overload: _Optional[_Union[Overload, _Mapping]] = ..., events_lost: _Optional[_Union[EventsLost, _Mapping]] = ...) -> None: ...
+    participant_verdict_changed: ParticipantVerdictChanged
+    def __init__(self, stream_id: _Optional[str] = ..., epoch: _Optional[str] = ..., seq: _Optional[int] = ..., pts_s: _Optional[float] = ..., utc_s: _Optional[float] = ..., participant_id: _Optional[str] = ..., stream_state: _Optional[_Union[StreamState, str]] = ..., stream_up: _Optional[_Union[StreamUp, _Mapping]] = ..., stream_down: _Optional[_Union[StreamDown, _Mapping]] = ..., end_of_stream: _Optional[_Union[EndOfStream, _Mapping]] = ..., media_gap: _Optional[_Union[MediaGap, _Mapping]] = ..., face_appeared: _Optional[_Union[FaceAppeared, _Mapping]] = ..., face_lost: _Optional[_Union[FaceLost, _Mapping]] = ..., score: _Optional[_Union[Score, _Mapping]] = ..., verdict_changed: _Optional[_Union[VerdictChanged, _Mapping]] = ..., cannot_judge: _Optional[_Union[CannotJudge, _Mapping]] = ..., blinded: _Optional[_Union[Blinded, _Mapping]] = ..., overload: _Optional[_Union[Overload, _Mapping]] = ..., events_lost: _Optional[_Union[EventsLost, _Mapping]] = ..., participant_verdict_changed: _Optional[_Union[ParticipantVerdictChanged, _Mapping]] = ...) -> None: ...
