@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from .errors import ConfigError
 
@@ -33,6 +34,10 @@ def extra_ca_file() -> str | None:
 def _need(ok: bool, key: str, problem: str) -> None:
     if not ok:
         raise ConfigError(key, problem)
+
+
+def _or(words: tuple[str, ...]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _is_positive(value: float) -> bool:
@@ -160,12 +165,81 @@ class ClipConfig:
         )
 
 
+BackendName = Literal["auto", "openvino", "onnxruntime"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """What runs the network, and what happens when it cannot keep up."""
+
+    backend: BackendName = "auto"
+    """auto: OpenVINO, else ONNX Runtime."""
+    graph: Literal["auto", "window", "step"] = "auto"
+    """auto: step where the bundle has it, else window."""
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
+    """auto: the fastest that the processor is made for, of those that the bundle is calibrated for (if for any)."""
+    bundle_sha256: str | None = None
+    """The only bundle to accept, by the sha256 of its bundle.json, which holds those of all other files."""
+    most_batch: int = 8
+    in_flight: int = 2
+    """Batches that are worked on at the same time."""
+    stale_after_s: float = 1.0
+    """Live work that waited longer than this is dropped and counted."""
+    most_hop_s: float = 5.0
+    """When faces are scored no more often than this, further streams are refused."""
+
+    def __post_init__(self) -> None:
+        _need(self.backend in get_args(BackendName), "engine.backend", f"must be {_or(get_args(BackendName))}")
+        _need(self.graph in ("auto", "window", "step"), "engine.graph", "must be auto, window or step")
+        _need(
+            self.precision in ("auto", "fp32", "bf16", "fp16", "int8"),
+            "engine.precision",
+            "must be auto, fp32, bf16, fp16 or int8",
+        )
+        _need(
+            self.bundle_sha256 is None or re.fullmatch("[0-9a-f]{64}", self.bundle_sha256) is not None,
+            "engine.bundle_sha256",
+            "must be 64 lower-case hexadecimal digits",
+        )
+        _need(1 <= self.most_batch <= 256, "engine.most_batch", "must be 1 to 256")
+        _need(1 <= self.in_flight <= 16, "engine.in_flight", "must be 1 to 16")
+        _need(_is_positive(self.stale_after_s), "engine.stale_after_s", "must be more than 0 seconds and finite")
+        _need(_is_positive(self.most_hop_s), "engine.most_hop_s", "must be more than 0 seconds and finite")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringConfig:
+    """How scores become verdicts. Thresholds and calibration are the bundle's."""
+
+    prior: float | None = None
+    """Share of fakes among the faces that you expect; None: what the bundle was calibrated under."""
+    forget_after_s: float = 8.0
+    """Half of a face's evidence is forgotten after so much media time."""
+    forget_participant_after_s: float = 120.0
+    """Half of what speaks against a participant is forgotten after so long without a usable face."""
+    clear_participant_after_s: float = 30.0
+    """With a usable face, a participant's verdict goes half of the way to that face's in this time."""
+    cannot_judge_after_s: float = 10.0
+    """`CannotJudge` is raised when there was no usable face for so long, and again after each further such time."""
+
+    def __post_init__(self) -> None:
+        _need(self.prior is None or 0 < self.prior < 1, "scoring.prior", "must be between 0 and 1, without these")
+        for key, value in (
+            ("forget_after_s", self.forget_after_s),
+            ("forget_participant_after_s", self.forget_participant_after_s),
+            ("clear_participant_after_s", self.clear_participant_after_s),
+            ("cannot_judge_after_s", self.cannot_judge_after_s),
+        ):
+            _need(_is_positive(value), f"scoring.{key}", "must be more than 0 seconds and finite")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfig:
     """One stream's pipeline."""
 
     faces: FacesConfig = field(default_factory=FacesConfig)
     clip: ClipConfig = field(default_factory=ClipConfig)
+    scoring: ScoringConfig = field(default_factory=ScoringConfig)
     long_gap_s: float = 1.0
     """A jump of media time by more than this starts new windows for all faces."""
     stalled_after_s: float = 2.0

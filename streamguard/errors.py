@@ -5,6 +5,9 @@ StreamGuardError
 |- MissingPackageError        an optional package is not installed: names the pip line
 |- AssetError                 a model file could not be had: names the file and what to do offline
 |  `- AssetHashError          it was had, and it is not the file we trust
+|- BundleError                a bundle is not what it must be: names the file and the field
+|- EngineError                a backend cannot be opened, or failed on its work
+|  `- OverloadedError         no room for another stream: faces are scored too rarely already
 |- PictureError               pixels of an impossible shape, size or type, or with an impossible time
 |- SourceError                a source cannot give frames: names the (redacted) url
 |  |- SourceUnreachable       nobody answers at that host and port
@@ -80,6 +83,42 @@ class AssetHashError(AssetError):
     """A file's sha256 is not the one pinned in this package."""
 
     code = "ASSET_HASH"
+
+
+class BundleError(StreamGuardError):
+    """A bundle is refused. `where` is the file, or the manifest's field, that is wrong."""
+
+    code = "BUNDLE"
+
+    def __init__(self, bundle: str, where: str, problem: str) -> None:
+        super().__init__(bundle, where, problem)
+        self.bundle = bundle
+        self.where = where
+        self.problem = problem
+
+    def __str__(self) -> str:
+        where = f", {self.where}" if self.where else ""
+        return f"bundle {self.bundle}{where}: {self.problem}"
+
+
+class EngineError(StreamGuardError):
+    """A backend cannot be opened here, or failed on its work. Says which one, and what to try."""
+
+    code = "ENGINE"
+
+    def __init__(self, backend: str, problem: str) -> None:
+        super().__init__(backend, problem)
+        self.backend = backend
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.backend}: {self.problem}"
+
+
+class OverloadedError(EngineError):
+    """Another stream would make the faces of all streams be scored too rarely."""
+
+    code = "OVERLOADED"
 
 
 class PictureError(StreamGuardError):
