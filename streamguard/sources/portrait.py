@@ -2,6 +2,7 @@
 
 The photograph is scikit-image's astronaut (NASA). Heads move, blink, talk and change their light; a second and further
 people come from mirroring, reshaping and recolouring. All of it is a function of media time, so it repeats exactly.
+A face can be faked: its inner part is then another rendition, laid over each picture anew as a face swap does it.
 An animated still is synthetic itself: it exercises the machinery, it proves nothing about detection.
 """
 
@@ -29,6 +30,8 @@ _CUT = (105, 0, 345, 250)
 _FACE = Box(183.0, 66.0, 265.0, 178.0)
 _EYES = ((203.0, 101.0), (247.0, 103.0))
 _MOUTH = (225.0, 143.0)
+_INNER = Box(186.0, 82.0, 264.0, 172.0)
+"""Brows to chin, without ears and hair: what a face swap replaces."""
 FACE_SCALE = _FACE.scale
 
 
@@ -73,6 +76,8 @@ class Actor:
 
     person: Person
     path: Path2D
+    faked: bool = False
+    """The inner face is another rendition, which sits a little wrong; hair, outline and background stay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +120,7 @@ class Scene:
         for actor in self.actors:
             place = actor.path(pts_s)
             if place is not None:
-                _paste(canvas, *_head(self.photograph, actor.person, place, pts_s))
+                _paste(canvas, *_head(self.photograph, actor, place, pts_s))
         for cover in self.covers:
             box = cover.box_px(pts_s)
             if box is not None:
@@ -160,6 +165,20 @@ def two_people(photograph: Path) -> Scene:
 
     actors = [Actor(person=PEOPLE[0], path=ada), Actor(person=PEOPLE[1], path=ben)]
     return Scene(photograph=photograph, width=1280, height=720, actors=actors, covers=[Cover(box_px=hand)])
+
+
+def faked_beside(photograph: Path) -> Scene:
+    """The moving portrait on the left, and on the right the same person in the same rhythm with a faked inner face.
+
+    They never meet. The right one is a little narrower and warmer, as another camera would show her.
+    """
+    ada = PEOPLE[0]
+    copy = Person(name="ada faked", width=0.97, gains=(1.0, 0.96, 0.92), phase=ada.phase)
+    actors = [
+        Actor(person=ada, path=still(340, 350, 190)),
+        Actor(person=copy, path=still(940, 350, 190), faked=True),
+    ]
+    return Scene(photograph=photograph, width=1280, height=720, actors=actors, background=7)
 
 
 def gallery(photograph: Path, *, width: int, height: int, rows: int, columns: int, face_px: float) -> Scene:
@@ -259,11 +278,14 @@ def _face_box(person: Person, place: Place, pts_s: float) -> Box:
     return Box(x - half_width, y - half_height, x + half_width, y + half_height)
 
 
-def _head(photograph: Path, person: Person, place: Place, pts_s: float) -> tuple[np.ndarray, np.ndarray, int, int]:
+def _head(photograph: Path, actor: Actor, place: Place, pts_s: float) -> tuple[np.ndarray, np.ndarray, int, int]:
     """A person's head at a moment: RGB, opacity, and where its corner lies in the scene."""
+    person = actor.person
     dx, dy, roll = _sway(person, pts_s)
     scale = place.face_px / FACE_SCALE
     image = _expression(_cut_out(photograph, person), person, pts_s)
+    if actor.faked:
+        _swap_inner_face(image, person, pts_s)
     centre_x, centre_y = _FACE.centre[0] - _CUT[0], _FACE.centre[1] - _CUT[1]
     if person.mirrored:
         centre_x = image.width - centre_x
@@ -330,6 +352,32 @@ def _squeeze(head: Image.Image, centre: tuple[int, int], half: tuple[int, int], 
     rows, columns = np.mgrid[-1 : 1 : part.shape[0] * 1j, -1 : 1 : part.shape[1] * 1j]
     mask = np.clip((1.0 - np.hypot(rows, columns)) / 0.35, 0, 1) * 255
     head.paste(squeezed, box[:2], Image.fromarray(mask.astype(np.uint8)))
+
+
+def _swap_inner_face(head: Image.Image, person: Person, pts_s: float) -> None:
+    """What gives simple face swaps away, in place: fewer pixels, another tint that flickers, and a mask that slips.
+
+    Taken from the face itself, so that it blinks and talks along. Each moment's slip is drawn from its own time.
+    """
+    slips = np.random.default_rng(round(pts_s * 1e6) % 2**32 + 1).standard_normal(4)
+    x0, y0 = _at(head, person, _INNER.x1 if person.mirrored else _INNER.x0, _INNER.y0)
+    box = (x0, y0, x0 + round(_INNER.width), y0 + round(_INNER.height))
+    part = head.crop(box).convert("RGB")
+    small = part.resize((part.width * 2 // 5, part.height * 2 // 5), Image.Resampling.BOX)
+    across = 0.8 * sin(2 * pi * 0.7 * pts_s) + 0.5 * slips[0]
+    down = 0.6 * sin(2 * pi * 0.9 * pts_s + 1) + 0.5 * slips[1]
+    # Output pixel to pixel of the small face, which is drawn a little too large and beside its place.
+    shrink_x, shrink_y = 0.97 * small.width / part.width, 0.97 * small.height / part.height
+    affine = (
+        shrink_x, 0, 0.015 * small.width + across * shrink_x,
+        0, shrink_y, 0.015 * small.height + down * shrink_y,
+    )  # fmt: skip
+    coarse = small.transform(part.size, Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC)
+    flicker = np.array([1.05, 0.95, 0.94]) * (1 + 0.025 * slips[2]) + np.array([0.015, 0.0, -0.015]) * slips[3]
+    tinted = np.clip(np.asarray(coarse) * flicker, 0, 255).astype(np.uint8)
+    rows, columns = np.mgrid[-1 : 1 : part.height * 1j, -1 : 1 : part.width * 1j]
+    mask = np.clip((1.0 - np.hypot(rows, columns)) / 0.2, 0, 1) * 255
+    head.paste(Image.fromarray(tinted), box[:2], Image.fromarray(mask.astype(np.uint8)))
 
 
 def _paste(canvas: np.ndarray, rgb: np.ndarray, opacity: np.ndarray, left: int, top: int) -> None:

@@ -10,17 +10,21 @@ import numpy as np
 import pytest
 
 from streamguard.assets import asset_path
+from streamguard.config import SessionConfig
 from streamguard.errors import AssetError, ClosedError
-from streamguard.events import EndOfStream, StreamUp
+from streamguard.events import EndOfStream, FaceAppeared, FaceLost, StreamUp
 from streamguard.faces.detector import open_detector, open_mesher
 from streamguard.faces.mesh import face_box
 from streamguard.picture import Picture
+from streamguard.run import drive
+from streamguard.session import Session
 from streamguard.sources.portrait import (
     PEOPLE,
     Actor,
     Cover,
     PortraitSource,
     Scene,
+    faked_beside,
     gallery,
     room,
     still,
@@ -28,7 +32,8 @@ from streamguard.sources.portrait import (
     walk,
 )
 from streamguard.sources.source import SourceBase
-from streamguard.values import Box, Frame
+from streamguard.testing import EventRecorder
+from streamguard.values import Box, Frame, LostCause
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +123,76 @@ def test_the_demo_has_two_people_a_crossing_and_covers(photograph: Path) -> None
     assert after["ada"].x0 > after["ben"].x0
     assert scene.covers[0].box_px(7.1) is not None
     assert scene.covers[0].box_px(7.5) is None
+
+
+def close_up(photograph: Path, who: int = 0, *, faked: bool) -> Scene:
+    """One large face without noise, so that pictures can be compared pixel by pixel."""
+    actor = Actor(person=PEOPLE[who], path=still(200, 150, 100), faked=faked)
+    return Scene(photograph=photograph, width=400, height=300, actors=[actor], noise=0.0)
+
+
+@pytest.mark.parametrize("who", range(len(PEOPLE)))
+def test_a_faked_face_is_another_one_inside_and_the_same_around(photograph: Path, who: int) -> None:
+    for pts_s in (0.5, 2.0, 3.7):
+        original = close_up(photograph, who, faked=False).render(pts_s).astype(int)
+        faked = close_up(photograph, who, faked=True).render(pts_s).astype(int)
+        (box,) = close_up(photograph, who, faked=True).truth(pts_s).values()
+        (x, y), third = box.centre, box.width / 3
+        inner = np.s_[int(y - third) : int(y + third), int(x - third) : int(x + third)]
+        changed = np.abs(original - faked).max(axis=2)
+        assert changed[inner].mean() > 4
+        outside = np.ones(changed.shape, bool)
+        outside[int(box.y0) - 4 : int(box.y1) + 8, int(box.x0) - 8 : int(box.x1) + 8] = False
+        assert changed[outside].max() == 0, "hair, outline and background stay"
+
+
+def test_a_faked_face_has_less_detail(photograph: Path) -> None:
+    (box,) = close_up(photograph, faked=True).truth(2.0).values()
+    (x, y), third = box.centre, box.width / 3
+
+    def detail(faked: bool) -> float:
+        rgb = close_up(photograph, faked=faked).render(2.0)
+        inner = rgb[int(y - third) : int(y + third), int(x - third) : int(x + third)].mean(axis=2)
+        return float(np.abs(np.diff(inner, 2, axis=0)).mean())
+
+    assert detail(faked=True) < 0.7 * detail(faked=False)
+
+
+def test_a_fake_repeats_exactly_and_flickers_from_frame_to_frame(photograph: Path) -> None:
+    def tint(faked: bool, pts_s: float) -> float:
+        return float(close_up(photograph, faked=faked).render(pts_s)[140:170, 185:215].mean())
+
+    assert (close_up(photograph, faked=True).render(1.2) == close_up(photograph, faked=True).render(1.2)).all()
+    times = [1.0 + i / 25 for i in range(8)]
+    flicker = [np.std(np.diff([tint(faked, t) for t in times])) for faked in (False, True)]
+    assert flicker[1] > 3 * flicker[0]
+
+
+def test_the_faked_one_stands_beside_the_original_and_moves_in_the_same_rhythm(photograph: Path) -> None:
+    scene = faked_beside(photograph)
+    assert [actor.faked for actor in scene.actors] == [False, True]
+    for pts_s in np.arange(0.0, 60.0, 0.5):
+        left, right = scene.truth(float(pts_s)).values()
+        assert right.x0 - left.x1 > left.width
+        assert right.centre[0] - left.centre[0] == pytest.approx(600)
+        assert right.centre[1] == pytest.approx(left.centre[1])
+
+
+def test_the_original_and_the_faked_one_are_found_and_followed_as_one_generation_each(photograph: Path) -> None:
+    scene = faked_beside(photograph)
+    session = Session(SessionConfig(), detector=open_detector(), mesher=open_mesher())
+    heard = EventRecorder()
+    scored = []
+    for turn in drive(PortraitSource(scene, seconds=12.0), session):
+        heard.add(turn.events)
+        scored += [(window.face_id, window.generation) for window in turn.windows]
+        if isinstance(turn.item, Frame) and turn.item.pts_s > 0.5:
+            found = sorted(session.faces(), key=lambda face: face.box_px.x0)
+            for face, truth in zip(found, scene.truth(turn.item.pts_s).values(), strict=True):
+                assert face.box_px.overlap(truth) > 0.55
+    assert [(one.face_id, one.generation) for one in heard.of(FaceAppeared)] == [(1, 1), (2, 1)]
+    assert [one.cause for one in heard.of(FaceLost)] == [LostCause.STREAM_ENDED] * 2
+    assert scored.count((1, 1)) == scored.count((2, 1)) >= 15
 
 
 def test_a_broken_photograph_is_named(tmp_path: Path) -> None:
