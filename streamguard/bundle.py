@@ -13,10 +13,21 @@ N is dynamic. State begins as zeros; `age` counts the crops that this slot was g
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from .config import ClipConfig, CropRecipe
+from . import sealed_files
+from .config import ClipConfig, CropRecipe, home_folder
+from .errors import BundleError, ConfigError
+from .sealed_files import MANIFEST, FileSpec
+from .strict import Refuse, build, read_json, shown
 
 Graph = Literal["window", "step"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
@@ -155,12 +166,6 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileSpec:
-    sha256: str
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """bundle.json."""
 
@@ -181,3 +186,256 @@ class Manifest:
     provenance: Provenance
     files: dict[str, FileSpec]
     """Every other file of the bundle, by its name."""
+
+
+UNTRAINED = Path(__file__).parent / "bundles" / "untrained"
+"""The bundle that comes with the package: it runs, and its scores mean nothing."""
+
+MOST_STATE_BYTES = 1 << 28
+"""Of one face, all state tensors together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """An opened bundle: every file was checked."""
+
+    folder: Path
+    manifest: Manifest
+    sha256: str
+    """Of bundle.json, which holds those of all other files."""
+
+    @property
+    def name(self) -> str:
+        """Network and version."""
+        return f"{self.manifest.network} {self.manifest.version}"
+
+    def path_of(self, graph: Graph, precision: Precision) -> Path:
+        """The ONNX file of one graph at one precision; BundleError if the bundle has none."""
+        spec = self.manifest.graphs.get(graph, {}).get(precision)
+        if spec is None:
+            there = [f"{graph} {precision}" for graph, specs in self.manifest.graphs.items() for precision in specs]
+            raise BundleError(self.name, f"graphs.{graph}.{precision}", f"is not in it; there is {', '.join(there)}")
+        return self.folder / spec.file
+
+    def calibration(self, graph: Graph, precision: Precision) -> Calibration | None:
+        """What makes a probability of this graph's raw score at this precision; None: nothing does."""
+        of = ((each.graph, each.precision, each) for each in self.manifest.calibrations)
+        return next(
+            (each for its_graph, its_precision, each in of if (its_graph, its_precision) == (graph, precision)), None
+        )
+
+
+def open_bundle(path: str | os.PathLike[str] | None = None, *, trusted_sha256: str | None = None) -> Bundle:
+    """Open a folder or a zip, and check all of it; None: the one that comes with the package.
+
+    With `trusted_sha256` no other bundle.json is even parsed. A zip is unpacked below config.home_folder(), once.
+    Anything that is not as it must be is a BundleError which names the file or the field.
+    """
+    place = UNTRAINED if path is None else Path(path)
+
+    def refuse(where: str, problem: str) -> BundleError:
+        return BundleError(str(place), where, problem)
+
+    if place.is_dir():
+        data = sealed_files.read_manifest(place, refuse)
+        manifest = _manifest_from(data, trusted_sha256, refuse)
+        sealed_files.check_folder(place, manifest.files, refuse)
+        return _bundle(place, manifest, data, refuse)
+    if not place.exists():
+        raise refuse("", "there is no such folder or zip file")
+    with sealed_files.opened_zip(place, refuse) as archive:
+        data = sealed_files.read_zip_manifest(archive, refuse)
+        manifest = _manifest_from(data, trusted_sha256, refuse)
+        sealed_files.check_zip_names(archive, manifest.files, refuse)
+        folder = home_folder() / "bundles" / hashlib.sha256(data).hexdigest()
+        if not _is_unpacked(folder, data, manifest):
+            sealed_files.unpack(archive, data, manifest.files, folder, refuse)
+    return _bundle(folder, manifest, data, refuse)
+
+
+def seal(folder: Path, manifest_fields: Mapping[str, Any]) -> Bundle:
+    """For makers of bundles: write bundle.json for what is in the folder, then open it as strictly as anybody would.
+
+    `manifest_fields` are the manifest's, less `files`, as plain JSON values or as this module's dataclasses; what has a
+    default may be left out. The same fields and files always give the same bytes.
+    """
+
+    def refuse(where: str, problem: str) -> BundleError:
+        return BundleError(str(folder), where, problem)
+
+    if "files" in manifest_fields:
+        raise refuse("files", "is found out here: leave it out")
+    files = sealed_files.describe_folder(folder, refuse)
+    try:
+        plain = json.loads(json.dumps({**manifest_fields, "files": files}, allow_nan=False, default=_plain))
+    except (TypeError, ValueError) as exc:
+        raise refuse(MANIFEST, f"cannot be written as JSON ({exc})") from exc
+    manifest = build(Manifest, plain, refuse, fill_defaults=True)
+    text = json.dumps(dataclasses.asdict(manifest), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    try:
+        (folder / MANIFEST).write_text(f"{text}\n", encoding="utf-8", newline="\n")
+    except OSError as exc:
+        raise refuse(MANIFEST, f"cannot be written ({exc.strerror})") from exc
+    return open_bundle(folder)
+
+
+def pack_bundle(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
+    """A folder as a zip, after checking all of it. The same folder always gives the same bytes."""
+    bundle = open_bundle(folder)
+
+    def refuse(where: str, problem: str) -> BundleError:
+        return BundleError(str(folder), where, problem)
+
+    sealed_files.pack(bundle.folder, bundle.manifest.files, Path(out), refuse)
+    return Path(out)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def _bundle(folder: Path, manifest: Manifest, data: bytes, refuse: Refuse) -> Bundle:
+    return Bundle(folder=folder, manifest=manifest, sha256=hashlib.sha256(data).hexdigest())
+
+
+def _manifest_from(data: bytes, trusted_sha256: str | None, refuse: Refuse) -> Manifest:
+    found = hashlib.sha256(data).hexdigest()
+    if trusted_sha256 is not None and found != trusted_sha256:
+        raise refuse(MANIFEST, f"its sha256 is {found}, and only {trusted_sha256} is trusted")
+    manifest = build(Manifest, read_json(data, MANIFEST, refuse), refuse)
+    _check(manifest, refuse)
+    return manifest
+
+
+def _is_unpacked(folder: Path, data: bytes, manifest: Manifest) -> bool:
+    """True if exactly this bundle was unpacked here before, and nobody changed it since."""
+
+    def refuse(where: str, problem: str) -> BundleError:
+        return BundleError(str(folder), where, problem)
+
+    try:
+        if sealed_files.read_manifest(folder, refuse) != data:
+            return False
+        sealed_files.check_folder(folder, manifest.files, refuse)
+    except BundleError:
+        return False
+    return True
+
+
+# What no single field's type can say.
+
+Need = Callable[[bool, str, str], None]
+"""(what must be true, where, what is wrong otherwise)."""
+
+
+def _check(manifest: Manifest, refuse: Refuse) -> None:
+    def need(ok: bool, where: str, problem: str) -> None:
+        if not ok:
+            raise refuse(where, problem)
+
+    need(manifest.network != "", "network", "must not be empty")
+    need(manifest.version != "", "version", "must not be empty")
+    sealed_files.check_specs(manifest.files, refuse)
+    _check_graphs(manifest, need)
+    _check_clip(manifest, refuse)
+    _check_output(manifest.output, need)
+    _check_states(manifest, need)
+    _check_parity(manifest, need)
+    need(manifest.trained or not manifest.calibrations, "calibrations", "must be empty: the network is not trained")
+    seen: set[tuple[Graph, Precision]] = set()
+    for i, each in enumerate(manifest.calibrations):
+        where = f"calibrations.{i}"
+        key = (each.graph, each.precision)
+        need(each.precision in manifest.graphs.get(each.graph, {}), where, f"there is no {' '.join(key)} graph")
+        need(key not in seen, where, f"there is another calibration of the {' '.join(key)} graph")
+        seen.add(key)
+        _check_calibration(each, where, need)
+
+
+def _check_graphs(manifest: Manifest, need: Need) -> None:
+    need(bool(manifest.graphs), "graphs", "must not be empty")
+    for graph, specs in manifest.graphs.items():
+        need(bool(specs), f"graphs.{graph}", "must not be empty")
+        for precision, spec in specs.items():
+            where = f"graphs.{graph}.{precision}"
+            need(spec.file in manifest.files, f"{where}.file", f"{shown(spec.file)} is not among the files")
+            need(spec.tolerance >= 0, f"{where}.tolerance", "must be at least 0")
+
+
+def _check_clip(manifest: Manifest, refuse: Refuse) -> None:
+    if "step" in manifest.graphs and manifest.clip.recipe != "square":
+        raise refuse("clip.recipe", "must be square: crops of a step graph lie on a square that stays")
+    for graph in manifest.graphs:
+        try:
+            manifest.clip.config(graph)
+        except ConfigError as exc:
+            raise refuse(exc.key, exc.problem) from exc
+
+
+def _check_output(output: OutputSpec, need: Need) -> None:
+    need(output.width >= 1, "output.width", "must be at least 1")
+    need(output.kind != "softmax" or output.width >= 2, "output.width", "must be at least 2 for a softmax")
+    need(0 <= output.fake_index < output.width, "output.fake_index", f"must be 0 to {output.width - 1}")
+
+
+def _check_states(manifest: Manifest, need: Need) -> None:
+    if "step" in manifest.graphs:
+        need(bool(manifest.states), "states", "must not be empty: there is a step graph")
+    else:
+        need(not manifest.states, "states", "must be empty: there is no step graph")
+    inputs, outputs, size_bytes = {"crops", "age"}, {manifest.output.tensor}, 0
+    for i, state in enumerate(manifest.states):
+        need(state.input not in inputs, f"states.{i}.input", f"{state.input!r} is the name of another input")
+        need(state.output not in outputs, f"states.{i}.output", f"{state.output!r} is the name of another output")
+        need(all(n >= 1 for n in state.shape), f"states.{i}.shape", "must be of numbers of at least 1")
+        inputs.add(state.input)
+        outputs.add(state.output)
+        size_bytes += 4 * math.prod(state.shape)
+        need(
+            size_bytes <= MOST_STATE_BYTES, f"states.{i}.shape", f"makes the state larger than {MOST_STATE_BYTES} bytes"
+        )
+
+
+def _check_parity(manifest: Manifest, need: Need) -> None:
+    step, window = manifest.graphs.get("step", {}), manifest.graphs.get("window", {})
+    measured: set[Precision] = set()
+    for i, each in enumerate(manifest.parity):
+        there = each.precision in step and bool(window)
+        need(there, f"parity.{i}", f"there are no {each.precision} step graph and window graph to compare")
+        need(each.precision not in measured, f"parity.{i}", f"{each.precision} is there twice")
+        need(each.step_to_window >= 0, f"parity.{i}.step_to_window", "must be at least 0")
+        measured.add(each.precision)
+    for precision in step:
+        need(precision in measured or precision not in window, "parity", f"{precision} is missing")
+
+
+def _check_calibration(calibration: Calibration, where: str, need: Need) -> None:
+    need(0 < calibration.prior < 1, f"{where}.prior", "must be between 0 and 1, without these")
+    match calibration.curve:
+        case Temperature() as curve:
+            need(curve.scale > 0, f"{where}.curve.scale", "must be more than 0")
+            need(curve.stderr >= 0, f"{where}.curve.stderr", "must be at least 0")
+        case Isotonic() as curve:
+            _check_isotonic(curve, f"{where}.curve", need)
+    levels = calibration.thresholds
+    order = (0.0, levels.real_enter, levels.real_leave, levels.fake_leave, levels.fake_enter, 1.0)
+    within = order[0] <= order[1] < order[2] < order[3] < order[4] <= order[5]
+    need(within, f"{where}.thresholds", "must be 0 <= real_enter < real_leave < fake_leave < fake_enter <= 1")
+    rate = levels.false_positive_rate
+    need(0 <= rate <= 1, f"{where}.thresholds.false_positive_rate", "must be 0 to 1")
+
+
+def _check_isotonic(curve: Isotonic, where: str, need: Need) -> None:
+    need(len(curve.raw) >= 2, f"{where}.raw", "must have at least 2 points")
+    for name, values in (("p", curve.p), ("p_low", curve.p_low), ("p_high", curve.p_high)):
+        need(len(values) == len(curve.raw), f"{where}.{name}", f"must have {len(curve.raw)} points, as raw has")
+        need(all(0 <= value <= 1 for value in values), f"{where}.{name}", "must be within 0 and 1")
+    raw_grows = all(a < b for a, b in zip(curve.raw, curve.raw[1:], strict=False))
+    need(raw_grows, f"{where}.raw", "must grow from point to point")
+    need(all(a <= b for a, b in zip(curve.p, curve.p[1:], strict=False)), f"{where}.p", "must never fall")
+    below = all(low <= p for low, p in zip(curve.p_low, curve.p, strict=True))
+    need(below, f"{where}.p_low", "must not be above p")
+    above = all(p <= high for p, high in zip(curve.p, curve.p_high, strict=True))
+    need(above, f"{where}.p_high", "must not be below p")

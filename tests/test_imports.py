@@ -22,7 +22,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "nouns": ("values", "events", "errors", "clock", "queues", "picture"),
     "config": ("config",),
     "assets": ("assets", "wheels"),
-    "bundle": ("bundle",),
+    "bundle": ("bundle", "sealed_files", "strict", "onnx_file"),
     "v1": ("v1",),
     "wire": ("wire",),
     "sources": ("sources",),
