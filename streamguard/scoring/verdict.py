@@ -1,0 +1,208 @@
+"""What StreamGuard thinks: of one face generation (FaceVerdict) and of one participant over all of them
+(ParticipantVerdict). Scores and media time in, states and probabilities out; the session calls both.
+
+A state rests on evidence, never on a prior alone:
+
+- Thresholds are met only if the probability passes them under the calibration's prior *and* under the user's. So a
+  user's prior can make a verdict more careful and never bolder; the bundle's false-positive rate holds under any.
+- LIKELY_FAKE and LIKELY_REAL need more evidence than one window may give, and two windows' worth of media time before.
+- With evidence forgotten, every state becomes UNCERTAIN, whatever the prior.
+
+The limits of a face's sum follow from that: where a threshold asks for more than the usual CEILING or FLOOR, they are
+moved just beyond it, since no verdict should be out of reach without a word.
+
+A participant's verdict is that of the worst face, taken at once and let go slowly. Who hides does not shed it, and an
+honest face beside a faked one, or after it, speeds nothing up. Credit is the other way round: it takes long to earn, is
+forgotten as fast as a face forgets, and ends with the first face that has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+
+from ..config import ClipConfig, ScoringConfig
+from ..values import FaceState
+from .accumulate import CEILING, FLOOR, PER_WINDOW, Evidence
+from .calibrate import Calibrator, Estimate
+
+WINDOWS_NEEDED = 2.0
+"""Windows' worth of media time before which a face's sum counts as no more than one window may say."""
+
+WINDOWS_TOLERANCE = 0.1
+"""How much may be missing from that: frames do not come exactly on the grid."""
+
+LEAVES = 0.5
+"""A state is left at this little evidence at the latest, so that forgetting ends every state under every prior."""
+
+HEADROOM = 1.0
+"""How far the ceiling lies above what LIKELY_FAKE needs: an accusation should outlast one window that sees nothing."""
+
+FOOTROOM = 0.25
+"""How far the floor lies below what LIKELY_REAL needs. Less than HEADROOM: credit is what a swap would spend."""
+
+LONGEST_STEP_S = 10.0
+"""The most media time that one update of a participant may forget or clear. A jump of hours was watched by nobody, and
+a sender whose clock jumps must not get rid of a verdict by that."""
+
+SAME = 0.05
+"""What is held against a participant names the worst face there is, once it is no more than this above that face's own
+evidence. Only the name: the evidence still falls as slowly."""
+
+FaceKey = tuple[int, int]
+"""Face id and generation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """The thresholds in evidence, where priors are no more. real_enter < real_leave < 0 < fake_leave < fake_enter."""
+
+    fake_enter: float
+    fake_leave: float
+    real_leave: float
+    real_enter: float
+
+    @classmethod
+    def of(cls, calibrator: Calibrator) -> Levels:
+        """The stricter of both priors at each threshold."""
+        thresholds = calibrator.thresholds
+        return cls(
+            fake_enter=max(*calibrator.evidence_for(thresholds.fake_enter), PER_WINDOW),
+            fake_leave=max(*calibrator.evidence_for(thresholds.fake_leave), LEAVES),
+            real_leave=min(*calibrator.evidence_for(thresholds.real_leave), -LEAVES),
+            real_enter=min(*calibrator.evidence_for(thresholds.real_enter), -PER_WINDOW),
+        )
+
+    @property
+    def ceiling(self) -> float:
+        return max(CEILING, self.fake_enter + HEADROOM)
+
+    @property
+    def floor(self) -> float:
+        return min(FLOOR, self.real_enter - FOOTROOM)
+
+    def follow(self, state: FaceState, evidence: float) -> FaceState:
+        """The state after `state`. Both ways across the middle in one step, if the evidence says so."""
+        if evidence >= self.fake_enter and evidence > PER_WINDOW:
+            return FaceState.LIKELY_FAKE
+        if evidence <= self.real_enter and evidence < -PER_WINDOW:
+            return FaceState.LIKELY_REAL
+        if state is FaceState.LIKELY_FAKE and evidence >= self.fake_leave:
+            return state
+        if state is FaceState.LIKELY_REAL and evidence <= self.real_leave:
+            return state
+        return FaceState.UNCERTAIN
+
+
+class FaceVerdict:
+    """One face generation. UNCERTAIN until its evidence says more.
+
+    `clip` says how the times of scores are meant: each crop stands for the grid step before it, and a score judges the
+    last T crops, though it may look at R more. Without it a score judges just what lies between its times.
+    """
+
+    def __init__(self, calibrator: Calibrator, config: ScoringConfig, *, clip: ClipConfig | None = None) -> None:
+        self._calibrator = calibrator
+        self._clip = clip
+        self._levels = Levels.of(calibrator)
+        self._sum = Evidence(
+            forget_after_s=config.forget_after_s, floor=self._levels.floor, ceiling=self._levels.ceiling
+        )
+        self._pts_s: float | None = None
+        """The newest time known."""
+        self.state = FaceState.UNCERTAIN
+        self.evidence = 0.0
+        """All that was added, less what is forgotten, as of the newest time known. What `state` and `p_face` rest on,
+        and what a ParticipantVerdict is given."""
+
+    def add(self, raw_score: float, *, pts_start_s: float, pts_end_s: float) -> Estimate:
+        """Take a score of the window between these times. One that holds no new moment changes nothing."""
+        estimate = self._calibrator.estimate(raw_score)
+        if self._clip is not None:
+            judged_s = self._clip.length * self._clip.grid_s
+            pts_start_s = max(pts_start_s - self._clip.grid_s, pts_end_s - judged_s)
+        if self._sum.add(estimate.evidence, pts_start_s=pts_start_s, pts_end_s=pts_end_s):
+            self.at(pts_end_s)
+        return estimate
+
+    def at(self, pts_s: float) -> FaceState:
+        """The state at this time, with what was forgotten since the last score. A time before the newest known is
+        taken as that one: a score is always about a past moment, and comes late."""
+        if isfinite(pts_s) and (self._pts_s is None or pts_s > self._pts_s):
+            self._pts_s = pts_s
+        if self._pts_s is None:
+            return self.state
+        evidence = self._sum.at(self._pts_s)
+        if self._sum.windows < WINDOWS_NEEDED - WINDOWS_TOLERANCE:
+            evidence = min(max(evidence, -PER_WINDOW), PER_WINDOW)
+        self.evidence = evidence
+        self.state = self._levels.follow(self.state, evidence)
+        return self.state
+
+    @property
+    def p_face(self) -> float:
+        """The probability of FAKE after all evidence of this generation, under the prior in use."""
+        return self._calibrator.p_of(self.evidence)
+
+
+class ParticipantVerdict:
+    """One participant, or one stream. WARMING_UP until the first usable evidence."""
+
+    def __init__(self, calibrator: Calibrator, config: ScoringConfig) -> None:
+        self._calibrator = calibrator
+        self._config = config
+        self._levels = Levels.of(calibrator)
+        self._pts_s: float | None = None
+        self._watched = False
+        """There was a usable face at the last update."""
+        self.state = FaceState.WARMING_UP
+        self.evidence = 0.0
+        """What is held against the participant (or, below 0, for)."""
+        self.face: FaceKey | None = None
+        """Whose evidence that is; None before the first."""
+
+    def update(self, pts_s: float, faces: Mapping[FaceKey, float]) -> FaceState:
+        """Call it at each frame or score with FaceVerdict.evidence of every face that was usably scored in the last
+        moment; empty while there is none. Evidence or time that is not finite is passed over."""
+        usable = {key: evidence for key, evidence in faces.items() if isfinite(evidence)}
+        passed_s = self._passed_s(pts_s)
+        if usable:
+            self._follow(usable, passed_s)
+        elif self.face is not None:
+            self._forget(passed_s)
+        self._watched = bool(usable)
+        if self.face is not None:
+            self.state = self._levels.follow(self.state, self.evidence)
+        return self.state
+
+    @property
+    def p_fake(self) -> float:
+        return self._calibrator.p_of(self.evidence)
+
+    def _passed_s(self, pts_s: float) -> float:
+        """Media time since the last update, 0 if it ran backward (and it is counted from there on)."""
+        if not isfinite(pts_s):
+            return 0.0
+        before, self._pts_s = self._pts_s, pts_s
+        return 0.0 if before is None else min(max(pts_s - before, 0.0), LONGEST_STEP_S)
+
+    def _follow(self, usable: Mapping[FaceKey, float], passed_s: float) -> None:
+        """The worst face at once; toward it slowly. Time since an update without a face only forgets."""
+        worst = max(usable, key=lambda key: (usable[key], key))
+        target = usable[worst]
+        if self.face is not None:
+            if self._watched:
+                half_life_s = self._config.clear_participant_after_s
+                self.evidence = target + (self.evidence - target) * 2 ** (-passed_s / half_life_s)
+            else:
+                self._forget(passed_s)
+        if self.face is None or target >= self.evidence:
+            self.evidence, self.face = target, worst
+        elif target >= self.evidence - SAME:
+            self.face = worst
+
+    def _forget(self, passed_s: float) -> None:
+        against = self.evidence > 0
+        half_life_s = self._config.forget_participant_after_s if against else self._config.forget_after_s
+        self.evidence *= 2 ** (-passed_s / half_life_s)
