@@ -74,6 +74,7 @@ from .values import (
     Patch,
     Quality,
     Reason,
+    Scored,
     StreamState,
     Window,
 )
@@ -81,7 +82,7 @@ from .values import (
 if TYPE_CHECKING:
     from .faces.detector import open_detector, open_mesher
     from .run import Turn, drive
-    from .session import Scored, Session, SessionStatistics
+    from .session import Session, SessionStatistics
     from .sources import PushSource, Source, open_source
     from .wire import event_from_json, event_from_proto, event_to_json, event_to_proto
 
@@ -91,7 +92,6 @@ __version__ = "0.1.0"
 # A name added here goes into the block above and into __all__ too.
 _LATER = {
     "PushSource": "sources",
-    "Scored": "session",
     "Session": "session",
     "SessionStatistics": "session",
     "Source": "sources",

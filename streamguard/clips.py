@@ -21,13 +21,14 @@ class FaceClips:
 
     def __init__(self, config: ClipConfig, face: Face, anchor_pts_s: float) -> None:
         self._config = config
-        self._ring = PatchRing(anchor_pts_s=anchor_pts_s, grid_s=config.grid_s, capacity=config.memory + config.length)
+        self._ring = PatchRing(anchor_pts_s=anchor_pts_s, grid_s=config.grid_s, capacity=config.crops)
         self.face = face
         """As last measured."""
         self._square = follow_square(None, face.box_px)
         self._crop_epoch = 1
-        # With whole clips: the grid point at which the next one is due.
+        self._hop_points = self._points(config.hop_s if config.feed == "window" else config.grid_s)
         self._next_index = 0
+        """The grid point at which the next clip or step is due."""
         # With steps: epoch and grid point of the newest crop that was given, and how many were given in that epoch.
         self._given_epoch, self._given_index, self._age = 0, -1, 0
 
@@ -53,7 +54,17 @@ class FaceClips:
         if square is not self._square:
             self._square = square
             self._crop_epoch += 1
+        if self._ring.newest_index < self._next_index:
+            return None
         return self._step() if self._config.feed == "step" else self._clip()
+
+    def stretch(self, hop_s: float, wait_share: float) -> None:
+        """From now on make a clip or step only so often, the next one later by this share of the new hop: when many
+        faces are stretched at once, they must not all be due at once."""
+        self._hop_points = self._points(hop_s)
+        if self._ring.newest_index >= 0:
+            latest = self._ring.newest_index + self._hop_points
+            self._next_index = min(latest, max(self._next_index, 0) + round(wait_share * self._hop_points))
 
     def start_afresh(self, lost: Window) -> None:
         """A step was lost on its way to the network: if it belonged to the present slot, that slot is of no use."""
@@ -67,31 +78,35 @@ class FaceClips:
     def statistics(self) -> RingStatistics:
         return self._ring.statistics()
 
+    def _points(self, hop_s: float) -> int:
+        return max(1, round(hop_s / self._config.grid_s))
+
     def _clip(self) -> Window | None:
-        """The whole clip, if it is complete and due."""
-        run = self._ring.newest(self._config.length)
-        if len(run) < self._config.length or self._ring.newest_index < self._next_index:
+        """The whole clip, if it is complete."""
+        run = self._ring.newest(self._config.crops)
+        if len(run) < self._config.crops:
             return None
-        self._next_index = self._ring.newest_index + max(1, round(self._config.hop_s / self._config.grid_s))
-        return self._window(run, age=0)
+        return self._window(run, run, age=0)
 
     def _step(self) -> Window:
         """The crops that are new; after a new square or missing crops all that the ring holds, for a fresh slot."""
-        run = self._ring.newest(self._config.memory + self._config.length)
+        seen = run = self._ring.newest(self._config.crops)
         if self._given_epoch == self._crop_epoch and run[0].grid_index > self._given_index + 1:
             self._crop_epoch += 1
         if self._given_epoch != self._crop_epoch:
             self._given_epoch, self._age = self._crop_epoch, 0
         else:
             run = [item for item in run if item.grid_index > self._given_index]
-        window = self._window(run, age=self._age)
+        window = self._window(run, seen, age=self._age)
         self._given_index = run[-1].grid_index
         self._age += len(run)
         return window
 
-    def _window(self, run: list[GridPatch], *, age: int) -> Window:
+    def _window(self, run: list[GridPatch], seen: list[GridPatch], *, age: int) -> Window:
+        """`run` is what the network is given now; `seen` what its score will rest on."""
         crops, padded = self._crops(run)
-        worst = worst_quality([item.patch.face.quality for item in run])
+        worst = worst_quality([item.patch.face.quality for item in seen])
+        self._next_index = self._ring.newest_index + self._hop_points
         return Window(
             face_id=self.face.face_id,
             generation=self.face.generation,
@@ -100,8 +115,10 @@ class FaceClips:
             crops=crops,
             pts_s=tuple(item.patch.pts_s for item in run),
             grid_s=tuple(self._ring.point_s(item.grid_index) for item in run),
-            crops_real=sum(not item.repeated for item in run),
-            gaps=sum(item.repeated for item in run),
+            pts_start_s=seen[0].patch.pts_s,
+            crops_real=sum(not item.repeated for item in seen),
+            crops_expected=self._config.crops,
+            gaps=sum(item.repeated for item in seen),
             quality=replace(worst, padded=max(worst.padded, padded)),
             arrival_s=run[-1].patch.arrival_s,
         )

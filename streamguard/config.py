@@ -140,15 +140,20 @@ class ClipConfig:
     grid_s: float = 0.08
     """Media time between two crops. GML: 0.08, AltFreezing: 0.04."""
     length: int = 8
-    """T: crops in a window."""
+    """T: crops over which the network averages."""
     memory: int = 0
-    """R: steps that a recurrent network remembers; the ring keeps R + T patches."""
+    """R: crops before those that a causal network still remembers; a window, and the ring, has R + T."""
     hop_s: float = 0.64
     """Media time between two windows of one face."""
     recipe: CropRecipe = "square"
     size_px: int = 224
     feed: Literal["window", "step"] = "window"
     """window: the whole clip at each hop. step: each new crop once, for a network that keeps its past itself."""
+
+    @property
+    def crops(self) -> int:
+        """R + T: what a score rests on."""
+        return self.memory + self.length
 
     def __post_init__(self) -> None:
         _need(0.005 <= self.grid_s < inf, "clip.grid_s", "must be at least 5 ms")

@@ -2,11 +2,12 @@
 
 It knows no clock, thread or socket. Drive it by hand, from one thread at a time:
 
-    session.feed(frame, now_s)          # a frame came (detection runs in here)
-    session.tick(session.next_deadline_s())   # nothing came: silence can alarm too
-    for window in session.take_work(): ...    # what is ready to be scored
-    session.put_scores([...])          # what the network said
-    session.events()                          # what happened since the last call
+    session.feed(frame, now_s)         # a frame came (detection runs in here)
+    session.tick(now_s)                # nothing came: silence can alarm too
+    session.take_work()                # windows that are ready to be scored
+    session.put_scores([...])          # what the network said of them
+    session.lose_work([...])           # those that it was too busy for
+    session.events()                   # what happened since the last call
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import ceil, isfinite
 from statistics import median
 
+from .bundle import Calibration
 from .clips import FaceClips
 from .config import SessionConfig
 from .events import (
     Blinded,
+    CannotJudge,
     EndOfStream,
     Event,
     EventsLost,
@@ -29,6 +32,8 @@ from .events import (
     FaceLost,
     Kind,
     MediaGap,
+    Overload,
+    ParticipantVerdictChanged,
     Score,
     StageTimes,
     StreamDown,
@@ -36,9 +41,10 @@ from .events import (
     VerdictChanged,
 )
 from .faces.detector import FaceDetector, FaceMesher
-from .faces.quality import QualityLimits, quality_reasons
+from .faces.quality import QualityLimits
 from .faces.track import FaceTracker, Lost, TrackerStatistics
-from .values import Face, FaceState, Frame, GapCause, LostCause, Reason, StreamState, Window
+from .judge import Judge
+from .values import Face, FaceState, Frame, GapCause, LostCause, Reason, Scored, StreamState, Window
 
 SLOW_SPAN_S = 2.0
 """The source's rate is counted over this much media time, never averaged gap by gap: cameras send in bursts."""
@@ -47,20 +53,8 @@ SLOW_SHARE, FAST_SHARE = 0.8, 0.9
 MOST_EVENTS = 10_000
 """Events that wait for `events()`; then the oldest are lost, and EventsLost says which."""
 NO_FACE_AFTER_S = 1.0
-MOST_GAPS_SHARE = 0.25
-"""More repeated crops than this share of a window make it LOW_QUALITY."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
-    """A backend's answer about a window."""
-
-    window: Window
-    raw_score: float
-    taken_s: float
-    """When the window was taken, and when the network began and ended: wall clock, for the latency by stage."""
-    begun_s: float
-    ended_s: float
+TELL_DROPS_EVERY_S = 5.0
+"""Lost work is told at least so often (wall clock) while it goes on, and whenever the hop changes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +67,7 @@ class SessionStatistics:
     windows: int
     """Windows made."""
     work_dropped: int
-    """Windows that were dropped because nobody took them in time."""
+    """Windows that were never scored: nobody took them in time, or the network was too busy."""
     stale_scores: int
     """Scores for generations that had ended: refused."""
     bad_scores: int
@@ -95,9 +89,6 @@ class _Watched:
     clips: FaceClips
     state: FaceState = FaceState.WARMING_UP
     reasons: tuple[Reason, ...] = ()
-    window_reasons: tuple[Reason, ...] = ()
-    """Against its newest window."""
-    scored: bool = False
 
 
 class Session:
@@ -113,12 +104,14 @@ class Session:
         participant_id: str | None = None,
         epoch: str | None = None,
         limits: QualityLimits | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
+        """Without a calibration there is no p_fake, and every face that is scored stays UNCERTAIN."""
         self.stream_id = stream_id
         self.participant_id = participant_id
         self.epoch = epoch or uuid.uuid4().hex[:12]
         self._config = config
-        self._limits = limits or QualityLimits()
+        self._judge = Judge(config, limits or QualityLimits(), calibration)
         self._tracker = FaceTracker(config.faces, detector, mesher)
         self._watched: dict[tuple[int, int], _Watched] = {}
         self._work: deque[Window] = deque()
@@ -133,7 +126,10 @@ class Session:
         """Wall clock of the last sign of life; None while the source is known to be down."""
         self._recent_pts_s: deque[float] = deque()
         self._steps_s: deque[float] = deque(maxlen=5)
-        self._too_slow = False
+        self._hop_s = self._usual_hop_s = config.clip.hop_s if config.clip.feed == "window" else config.clip.grid_s
+        self._participant_state = FaceState.WARMING_UP
+        self._drops_untold = 0
+        self._drops_told_s: float | None = None
         self._frames = self._late_frames = self._windows = self._work_dropped = 0
         self._stale_scores = self._bad_scores = 0
         self._ended_gaps = self._ended_resets = 0
@@ -165,6 +161,10 @@ class Session:
             self._watch(face, frame)
         for face in looked.faces:
             self._take_face(face, frame)
+        self._note_participant(frame.pts_s)
+        missing_s = self._judge.missing(frame.pts_s)
+        if missing_s is not None:
+            self._emit(CannotJudge(missing_s=missing_s, reasons=self._judge.why_missing()))
 
     def source_event(self, kind: StreamUp | StreamDown | EndOfStream, now_s: float) -> None:
         """Take what the source said of itself."""
@@ -203,36 +203,38 @@ class Session:
         0 to 1, is refused and counted."""
         for scored in scores:
             window = scored.window
-            watched = self._watched.get((window.face_id, window.generation))
+            key = window.face_id, window.generation
+            watched = self._watched.get(key)
             if watched is None:
                 self._stale_scores += 1
-                continue
-            if not 0.0 <= scored.raw_score <= 1.0:
+            elif not 0.0 <= scored.raw_score <= 1.0:
                 self._bad_scores += 1
-                continue
-            watched.scored = True
-            watched.window_reasons = self._window_reasons(window)
-            self._judge(window.face_id, window.generation)
-            self._emit(
-                Score(
-                    face_id=window.face_id,
-                    generation=window.generation,
-                    pts_start_s=window.pts_start_s,
-                    pts_end_s=window.pts_end_s,
-                    crops_real=window.crops_real,
-                    crops_expected=window.crops_expected,
-                    gaps=window.gaps,
-                    raw_score=scored.raw_score,
-                    state=watched.state,
-                    reasons=watched.reasons,
-                    quality=window.quality,
-                    latency=StageTimes(
-                        wait_s=scored.taken_s - window.arrival_s,
-                        queue_s=scored.begun_s - scored.taken_s,
-                        infer_s=scored.ended_s - scored.begun_s,
-                    ),
-                )
-            )
+                watched.clips.start_afresh(window)  # what a network remembers of it may be as bad
+            elif self._judge.is_warm(window):
+                self._put_score(scored, watched)
+
+    def lose_work(self, windows: Sequence[Window]) -> None:
+        """Windows that `take_work` gave will not be scored. A network that is fed by steps has missed some then: the
+        rest of that slot is no use, and the face starts a fresh one."""
+        for window in windows:
+            self._work_dropped += 1
+            self._drops_untold += 1
+            watched = self._watched.get((window.face_id, window.generation))
+            if watched is not None:
+                watched.clips.start_afresh(window)
+
+    def set_hop(self, hop_s: float, now_s: float) -> None:
+        """The network can score each face only so often: make windows accordingly, and say so."""
+        hop_s = max(self._usual_hop_s, ceil(hop_s / self._config.clip.grid_s - 1e-6) * self._config.clip.grid_s)
+        changed = abs(hop_s - self._hop_s) > 1e-9
+        if changed:
+            self._hop_s = self._judge.hop_s = hop_s
+            for i, watched in enumerate(self._watched.values()):
+                watched.clips.stretch(hop_s, i / len(self._watched))
+        due = self._drops_told_s is None or now_s - self._drops_told_s >= TELL_DROPS_EVERY_S
+        if changed or (self._drops_untold and due):
+            self._emit(Overload(effective_hop_s=self._hop_s, dropped=self._drops_untold))
+            self._drops_untold, self._drops_told_s = 0, now_s
 
     # Out.
 
@@ -260,6 +262,11 @@ class Session:
         """WARMING_UP for a face that is not followed any more."""
         watched = self._watched.get((face.face_id, face.generation))
         return FaceState.WARMING_UP if watched is None else watched.state
+
+    @property
+    def participant_state(self) -> FaceState:
+        """What is thought of the participant, across generations; WARMING_UP while nothing is."""
+        return self._participant_state
 
     def statistics(self) -> SessionStatistics:
         clips = [watched.clips for watched in self._watched.values()]
@@ -315,11 +322,11 @@ class Session:
         if span_s < SLOW_SPAN_S / 2:
             return
         share = (len(self._recent_pts_s) - 1) / span_s * self._config.clip.grid_s
-        too_slow = share < (FAST_SHARE if self._too_slow else SLOW_SHARE)
-        if too_slow != self._too_slow:
-            self._too_slow = too_slow
+        too_slow = share < (FAST_SHARE if self._judge.too_slow else SLOW_SHARE)
+        if too_slow != self._judge.too_slow:
+            self._judge.too_slow = too_slow
             for key in self._watched:
-                self._judge(*key)
+                self._note_opinion(key)
 
     # Faces.
 
@@ -328,14 +335,19 @@ class Session:
         return watched is None or watched.clips.wants(pts_s)
 
     def _watch(self, face: Face, frame: Frame) -> None:
+        key = face.face_id, face.generation
         clips = FaceClips(self._config.clip, face, frame.pts_s)
-        self._watched[face.face_id, face.generation] = _Watched(clips=clips)
+        if self._hop_s != self._usual_hop_s:
+            clips.stretch(self._hop_s, 0.0)
+        self._watched[key] = _Watched(clips=clips)
+        self._judge.begin(key)
         self._emit(FaceAppeared(face_id=face.face_id, generation=face.generation, box_px=face.box_px))
-        self._judge(face.face_id, face.generation)
+        self._note_opinion(key)
 
     def _drop_lost(self, lost: Sequence[Lost]) -> None:
         for one in lost:
             watched = self._watched.pop((one.face_id, one.generation))
+            self._judge.end((one.face_id, one.generation))
             statistics = watched.clips.statistics()
             self._ended_gaps += statistics.gaps
             self._ended_resets += statistics.resets
@@ -355,64 +367,97 @@ class Session:
         watched = self._watched[face.face_id, face.generation]
         window = watched.clips.take(face, frame)
         if window is not None:
-            self._add_work(watched, window)
+            self._add_work(window)
 
-    def _add_work(self, watched: _Watched, window: Window) -> None:
+    def _add_work(self, window: Window) -> None:
         self._windows += 1
-        watched.window_reasons = self._window_reasons(window)
-        self._judge(window.face_id, window.generation)
+        self._judge.see(window)
+        self._note_opinion((window.face_id, window.generation))
         self._work.append(window)
         if len(self._work) > self._config.most_work:
             self._drop_oldest_work()
 
     def _drop_oldest_work(self) -> None:
-        """Nobody took it in time. A network that is fed by steps has then missed some: the rest of that slot is no use
-        either, and the face starts a fresh one."""
+        """Nobody took it in time. Of steps, those after it in the same slot are no use either."""
         oldest = self._work.popleft()
-        dropped = 1
+        gone = [oldest]
         if self._config.clip.feed == "step":
-            kept = [window for window in self._work if _slot(window) != _slot(oldest)]
-            dropped += len(self._work) - len(kept)
-            self._work = deque(kept)
-            watched = self._watched.get((oldest.face_id, oldest.generation))
-            if watched is not None:
-                watched.clips.start_afresh(oldest)
-        self._work_dropped += dropped
+            gone += [window for window in self._work if window.slot == oldest.slot]
+            self._work = deque(window for window in self._work if window.slot != oldest.slot)
+        self.lose_work(gone)
 
     # States and events.
 
-    def _window_reasons(self, window: Window) -> tuple[Reason, ...]:
-        gaps = (Reason.GAPS,) if window.gaps > MOST_GAPS_SHARE * window.crops_expected else ()
-        return (*quality_reasons(window.quality, self._limits), *gaps)
+    def _put_score(self, scored: Scored, watched: _Watched) -> None:
+        window = scored.window
+        judgement = self._judge.score(scored)
+        self._note_opinion((window.face_id, window.generation))
+        estimate = judgement.estimate
+        self._emit(
+            Score(
+                face_id=window.face_id,
+                generation=window.generation,
+                pts_start_s=window.pts_start_s,
+                pts_end_s=window.pts_end_s,
+                crops_real=window.crops_real,
+                crops_expected=window.crops_expected,
+                gaps=window.gaps,
+                raw_score=scored.raw_score,
+                p_fake=None if estimate is None else estimate.p_fake,
+                p_fake_low=None if estimate is None else estimate.p_low,
+                p_fake_high=None if estimate is None else estimate.p_high,
+                p_face=judgement.p_face,
+                state=judgement.opinion.state,
+                reasons=judgement.opinion.reasons,
+                quality=window.quality,
+                latency=StageTimes(
+                    wait_s=scored.taken_s - window.arrival_s,
+                    queue_s=scored.begun_s - scored.taken_s,
+                    infer_s=scored.ended_s - scored.begun_s,
+                ),
+            )
+        )
+        if self._last_pts_s is not None:
+            self._note_participant(self._last_pts_s)
 
-    def _judge(self, face_id: int, generation: int) -> None:
-        """What can be said of a face now, from its newest window, the source's rate, and whether it was scored."""
-        watched = self._watched[face_id, generation]
-        reasons = watched.window_reasons
-        if self._too_slow:  # gaps are then only what follows from it
-            reasons = (*(reason for reason in reasons if reason is not Reason.GAPS), Reason.TOO_SLOW)
-        if reasons:
-            state = FaceState.LOW_QUALITY
-        else:
-            state = FaceState.UNCERTAIN if watched.scored else FaceState.WARMING_UP
-        if watched.scored:
-            reasons = (*reasons, Reason.UNCALIBRATED)
-        self._set_face_state(face_id, generation, state, reasons)
+    def _note_participant(self, pts_s: float) -> None:
+        verdict = self._judge.participant(pts_s)
+        if verdict is None or verdict.state is self._participant_state or verdict.face is None:
+            return
+        previous, self._participant_state = self._participant_state, verdict.state
+        face_id, generation = verdict.face
+        self._emit(
+            ParticipantVerdictChanged(
+                state=verdict.state,
+                previous=previous,
+                p_fake=verdict.p_fake,
+                face_id=face_id,
+                generation=generation,
+            )
+        )
+
+    def _note_opinion(self, key: tuple[int, int]) -> None:
+        opinion = self._judge.opinion(key)
+        watched = self._watched[key]
+        if (watched.state, watched.reasons) == (opinion.state, opinion.reasons):
+            return
+        previous = watched.state
+        watched.state, watched.reasons = opinion.state, opinion.reasons
+        face_id, generation = key
+        self._emit(
+            VerdictChanged(
+                face_id=face_id,
+                generation=generation,
+                state=opinion.state,
+                previous=previous,
+                reasons=opinion.reasons,
+            )
+        )
 
     def _live_state(self, pts_s: float) -> StreamState:
         seen_pts_s = self._last_face_pts_s
         lately = seen_pts_s is not None and pts_s - seen_pts_s <= NO_FACE_AFTER_S
         return StreamState.LIVE if lately else StreamState.NO_FACE
-
-    def _set_face_state(self, face_id: int, generation: int, state: FaceState, reasons: tuple[Reason, ...]) -> None:
-        watched = self._watched[face_id, generation]
-        if (watched.state, watched.reasons) == (state, reasons):
-            return
-        previous = watched.state
-        watched.state, watched.reasons = state, reasons
-        self._emit(
-            VerdictChanged(face_id=face_id, generation=generation, state=state, previous=previous, reasons=reasons)
-        )
 
     def _emit(self, kind: Kind) -> None:
         self._seq += 1
@@ -434,7 +479,3 @@ class Session:
             stream_state=self._state,
             kind=kind,
         )
-
-
-def _slot(window: Window) -> tuple[int, int, int]:
-    return window.face_id, window.generation, window.crop_epoch

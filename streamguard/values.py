@@ -220,7 +220,7 @@ class Patch:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Window:
-    """A clip of crops of one face generation on its grid: what a clip network sees."""
+    """Crops of one face generation on its grid, to be shown to a clip network: a whole clip, or the newest step of it."""
 
     face_id: int
     generation: int
@@ -229,33 +229,46 @@ class Window:
     age: int
     """Crops of this epoch that were given before. Always 0 for whole clips; with steps, 0 asks for a fresh slot, which
     the first crops warm: they are the last ones seen, replayed through the new square."""
-    crops: np.ndarray  # (T, H, W, 3) uint8 RGB
+    crops: np.ndarray  # (L, H, W, 3) uint8 RGB
     pts_s: tuple[float, ...]
     """Media time of each crop; a repeated crop keeps its own time."""
     grid_s: tuple[float, ...]
     """The grid points which the crops stand for."""
+    pts_start_s: float
+    """This and what follows speak of all crops that the score will rest on: for a step also of the R + T - 1 before."""
     crops_real: int
+    crops_expected: int
     gaps: int
     """Grid points without a frame, filled by repeating the crop before."""
     quality: Quality
-    """The worst of the clip, field by field."""
+    """The worst of them, field by field."""
     arrival_s: float
     """When its newest frame was decoded."""
 
     @property
-    def crops_expected(self) -> int:
-        return len(self.grid_s)
-
-    @property
-    def pts_start_s(self) -> float:
-        return self.pts_s[0]
-
-    @property
     def pts_end_s(self) -> float:
         return self.pts_s[-1]
+
+    @property
+    def slot(self) -> tuple[int, int, int]:
+        """Whose recurrent state this is, within one stream."""
+        return self.face_id, self.generation, self.crop_epoch
 
     def __repr__(self) -> str:
         return (
             f"Window(face {self.face_id}.{self.generation}, {self.pts_start_s:.3f} to {self.pts_end_s:.3f} s, "
             f"crops {self.crops.shape}, {self.gaps} gaps)"
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored:
+    """A network's answer about a window."""
+
+    window: Window
+    raw_score: float
+    """0 (real) to 1 (fake). Not a probability."""
+    taken_s: float
+    """When the window was handed in, and when the network began and ended: wall clock, for the latency by stage."""
+    begun_s: float
+    ended_s: float

@@ -31,7 +31,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "crop": ("crop",),
     "engine": ("engine",),
     "scoring": ("scoring",),
-    "session": ("clips", "session"),
+    "session": ("clips", "judge", "session"),
     "run": ("run", "aio"),
     "sinks": ("sinks",),
     "client": ("client",),
