@@ -194,7 +194,7 @@ class ParticipantVerdict:
         if self.face is not None:
             if self._watched:
                 half_life_s = self._config.clear_participant_after_s
-                self.evidence = target + (self.evidence - target) * 2 ** (-passed_s / half_life_s)
+                self.evidence += (target - self.evidence) * (1 - 2 ** (-passed_s / half_life_s))
             else:
                 self._forget(passed_s)
         if self.face is None or target >= self.evidence:
