@@ -26,6 +26,7 @@ from typing import Any, Literal
 from . import sealed_files
 from .config import ClipConfig, CropRecipe, home_folder
 from .errors import BundleError, ConfigError
+from .onnx_file import OnnxFile, TensorInfo, read_onnx
 from .sealed_files import MANIFEST, FileSpec
 from .strict import Refuse, build, read_json, shown
 
@@ -286,6 +287,8 @@ def pack_bundle(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> 
     def refuse(where: str, problem: str) -> BundleError:
         return BundleError(str(folder), where, problem)
 
+    if Path(out).resolve().is_relative_to(Path(folder).resolve()):
+        raise refuse("", f"{out} would be inside it: only what bundle.json names may be there")
     sealed_files.pack(bundle.folder, bundle.manifest.files, Path(out), refuse)
     return Path(out)
 
@@ -297,6 +300,11 @@ def _plain(value: Any) -> Any:
 
 
 def _bundle(folder: Path, manifest: Manifest, data: bytes, refuse: Refuse) -> Bundle:
+    for graph, specs in manifest.graphs.items():
+        for file in sorted({spec.file for spec in specs.values()}):
+            onnx_file = read_onnx(folder / file, refuse)
+            _check_external(file, onnx_file, manifest.files, refuse)
+            _check_tensors(file, graph, onnx_file, manifest, refuse)
     return Bundle(folder=folder, manifest=manifest, sha256=hashlib.sha256(data).hexdigest())
 
 
@@ -322,6 +330,51 @@ def _is_unpacked(folder: Path, data: bytes, manifest: Manifest) -> bool:
     except BundleError:
         return False
     return True
+
+
+# What the ONNX files must be.
+
+
+def _check_external(file: str, onnx_file: OnnxFile, files: Mapping[str, FileSpec], refuse: Refuse) -> None:
+    """Names in `files` are plain, so what is among them is in the folder."""
+    for each in onnx_file.external:
+        of = f"the values of tensor {shown(each.tensor)}"
+        if each.location not in files:
+            raise refuse(file, f"{of} are in {shown(each.location)}, which is not among the bundle's files")
+        size = files[each.location].size_bytes
+        if each.offset + each.length > size:
+            raise refuse(file, f"{of} end at byte {each.offset + each.length} of {each.location}, which has {size}")
+
+
+def _check_tensors(file: str, graph: Graph, onnx_file: OnnxFile, manifest: Manifest, refuse: Refuse) -> None:
+    inputs, outputs = tensors_of(graph, manifest)
+    for what, found, wanted in (("input", onnx_file.inputs, inputs), ("output", onnx_file.outputs, outputs)):
+        by_name = {info.name: info for info in found}
+        for info in wanted:
+            if info.name not in by_name:
+                raise refuse(file, f"{what} {shown(info.name)} is missing")
+            if by_name[info.name] != info:
+                raise refuse(file, f"{what} {shown(info.name)} is {by_name[info.name]}, not {info}")
+        for name in by_name.keys() - {info.name for info in wanted}:
+            raise refuse(file, f"{what} {shown(name)} is one too many")
+
+
+def tensors_of(graph: Graph, manifest: Manifest) -> tuple[list[TensorInfo], list[TensorInfo]]:
+    """Inputs and outputs that a graph must have. The first dimension of each is N, which is dynamic."""
+    clip, output = manifest.clip, manifest.output
+    picture = (clip.size_px, clip.size_px, 3)
+    given = [TensorInfo(name=output.tensor, element_type="float32", shape=(None, output.width))]
+    if graph == "window":
+        shape = (None, clip.memory + clip.length, *picture)
+        return [TensorInfo(name="crops", element_type="uint8", shape=shape)], given
+    taken = [
+        TensorInfo(name="crops", element_type="uint8", shape=(None, *picture)),
+        TensorInfo(name="age", element_type="int64", shape=(None,)),
+    ]
+    for state in manifest.states:
+        taken.append(TensorInfo(name=state.input, element_type="float32", shape=(None, *state.shape)))
+        given.append(TensorInfo(name=state.output, element_type="float32", shape=(None, *state.shape)))
+    return taken, given
 
 
 # What no single field's type can say.

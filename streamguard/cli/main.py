@@ -17,12 +17,13 @@ from importlib import import_module
 from typing import Protocol, TypeAlias, cast
 
 from .. import __version__
-from ..errors import AssetError, ConfigError, MissingPackageError, SourceError, StreamGuardError
+from ..errors import AssetError, BundleError, ConfigError, MissingPackageError, SourceError, StreamGuardError
 
 COMMANDS = {
     "faces": "watch a video or stream and print what happens to each face",
     "demo": "make a test video, watch it, and write an annotated copy",
     "models": "fetch and check the model files that find faces",
+    "bundle": "say what a network's bundle is, check all of it, or pack it",
     "doctor": "tell what this machine can run, and how to mend what is missing",
 }
 """Each command's module and its line in the help. Shown without importing any of them."""
@@ -31,6 +32,7 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (ConfigError, 2),
     (SourceError, 3),
     (AssetError, 4),
+    (BundleError, 4),
     (MissingPackageError, 4),
     (KeyboardInterrupt, 130),
     (BrokenPipeError, 141),
