@@ -27,11 +27,11 @@ def read_json(data: bytes, where: str, refuse: Refuse) -> Any:
     """Plain JSON in UTF-8: no key twice, no NaN or infinity, no nesting that no honest writer needs."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise refuse(where, f"the key {shown(twice)} is there twice")
+        found: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in found:
+                raise refuse(where, f"the key {shown(name)} is there twice")
+            found[name] = value
         return found
 
     def no_constant(word: str) -> Any:
@@ -101,7 +101,8 @@ class _Builder:
         found = {}
         for name, each in self._object(value, where).items():
             inner = _join(where, shown(name))
-            found[self.build(key, name, inner)] = self.build(item, each, inner)
+            key_there = self.build(key, name, inner)
+            found[key_there] = self.build(item, each, inner)
         return found
 
     def _several(self, item: Any, value: Any, where: str) -> tuple[Any, ...]:
