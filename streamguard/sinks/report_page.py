@@ -1,0 +1,498 @@
+"""A stream's story as one HTML page: no script, nothing from elsewhere, everything that others wrote is escaped.
+
+It reads on paper and on telephones, in light and dark, and says in words what it shows in colours.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+
+from ..values import FaceState, LostCause, Reason
+from .annotate import STATE_COLOURS
+from .markup import Markup, element, foreign, plain
+from .report_chart import definitions, face_chart, key_swatch, participant_chart, swatch
+from .report_story import MOST_GENERATIONS, FaceStory, Generation, Mark, Story, Turn
+from .report_words import (
+    LOST_MEANING,
+    LOST_WORDS,
+    REASON_MEANING,
+    REASON_WORDS,
+    STATE_MEANING,
+    count,
+    listed,
+    moment,
+    reason_words,
+    seconds,
+    sentence,
+    state_words,
+)
+
+MOST_NOTES = 20
+THUMBNAIL_PX = 88
+"""As shown; the picture itself has twice as many."""
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+"""For the browser: whatever slipped through, it may load and run nothing."""
+
+
+def page(story: Story, *, title: str, notes: Sequence[str] = ()) -> str:
+    faces = list(story.faces.values())
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("meta", name="referrer", content="no-referrer"),
+        element("meta", name="robots", content="noindex"),
+        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        element("title", plain(title, 120)),
+        element("style", style()),
+    )
+    body = element(
+        "body",
+        definitions(),
+        element(
+            "main",
+            _header(story, title, notes),
+            _participant(story),
+            _table(story, faces) if faces else "",
+            *(_face(story, face) for face in faces),
+            _left_out(story),
+            _happened(story),
+        ),
+        _footer(story, faces),
+    )
+    return "<!DOCTYPE html>\n" + element("html", head, "\n", body, lang="en") + "\n"
+
+
+# The head: what it is about, and what came out, in words.
+
+
+def _header(story: Story, title: str, notes: Sequence[str]) -> Markup:
+    warnings = [note for note in notes[:MOST_NOTES] if is_warning(note)]
+    others = [note for note in notes[:MOST_NOTES] if not is_warning(note)]
+    if len(notes) > MOST_NOTES:
+        others.append(f"{count(len(notes) - MOST_NOTES, 'more note')} left out.")
+    return element(
+        "header",
+        element("p", "StreamGuard report", class_="over-title"),
+        element("h1", foreign(title)),
+        element("p", *_about(story), class_="about"),
+        *(element("p", element("strong", "Mind: "), foreign(note), class_="warning", role="note") for note in warnings),
+        element("p", summary(story), class_="summary"),
+        element("ul", *(element("li", foreign(note)) for note in others), class_="notes") if others else "",
+    )
+
+
+def is_warning(note: str) -> bool:
+    """A note stands out if its first word is in capitals, such as UNTRAINED."""
+    first = note.split(maxsplit=1)[0] if note.strip() else ""
+    return sum(letter.isupper() for letter in first) >= 4 and first.isupper()
+
+
+def _about(story: Story) -> list[str]:
+    parts: list[str] = []
+    if story.source is not None:
+        source = story.source
+        parts += [foreign(source.url), f", {source.width} × {source.height} pixels, ", foreign(source.codec, 40)]
+    elif story.stream_id is not None:
+        parts.append(foreign(story.stream_id))
+    if story.participant_id is not None:
+        parts += [". Participant: " if parts else "Participant: ", foreign(story.participant_id)]
+    return parts
+
+
+def summary(story: Story) -> str:
+    """The whole report in two or three plain sentences."""
+    length = seconds(story.end_s - story.start_s)
+    if not story.faces:
+        seen = f"No face was seen in {length} of video." if story.end_s > story.start_s else "No face was seen."
+        return f"{seen} Nobody was judged."
+    faces = len(story.faces)
+    more = " or more" if story.generations_left_out else ""
+    said = [f"{faces}{more} {'face' if faces == 1 and not more else 'faces'} in {length} of video."]
+    if story.scores:
+        said.append(f"{count(story.scores, 'window')} scored.")
+    said += _verdicts(story)
+    alarms = sum(mark.times for mark in story.marks if mark.alarming) + story.marks_left_out
+    if alarms:
+        said.append(f"{count(alarms, 'thing')} went wrong on the way: see “What happened”.")
+    return " ".join(said)
+
+
+def _verdicts(story: Story) -> Iterable[str]:
+    faces = list(story.faces.values())
+    fake = [face for face in faces if face.state is FaceState.LIKELY_FAKE]
+    once = [face for face in faces if face not in fake and FaceState.LIKELY_FAKE in face.states]
+    real = [face for face in faces if face not in once and face.state is FaceState.LIKELY_REAL]
+    rest = [face for face in faces if face not in (*fake, *once, *real)]
+    if not (fake or once or real):
+        yield f"Nobody was judged: {_why_nobody(story)}."
+        return
+    if fake:
+        yield f"{_names(fake)} {_looks(fake)} likely fake at the end."
+    if once:
+        yield f"{_names(once)} looked likely fake for a time."
+    if real:
+        yield f"{_names(real)} {_looks(real)} likely real."
+    if rest:
+        yield f"{_names(rest)} could not be decided."
+
+
+def _why_nobody(story: Story) -> str:
+    if not story.scores:
+        return "no window was scored"
+    if not any(face.calibrated for face in story.faces.values()):
+        return "the scores are not calibrated, so they are no probabilities"
+    return "what was seen was not enough to decide"
+
+
+def _names(faces: Sequence[FaceStory]) -> str:
+    ids = [str(face.face_id) for face in faces[:8]]
+    if len(faces) > 8:
+        ids.append(f"{len(faces) - 8} more")
+    return f"{'Face' if len(faces) == 1 else 'Faces'} {listed(ids)}"
+
+
+def _looks(faces: Sequence[FaceStory]) -> str:
+    return "looked" if faces else ""
+
+
+# The participant, the table.
+
+
+def _participant(story: Story) -> Markup:
+    if not story.participant:
+        return Markup("")
+    shown = story.participant[-12:]
+    rows = [
+        element("li", element("b", moment(span.since_s)), " ", chip(span.state), f" {sentence(span.words)}")
+        for span in shown
+    ]
+    earlier = len(story.participant) - len(shown) + story.participant_left_out
+    if earlier:
+        rows.insert(0, element("li", f"{count(earlier, 'earlier or shorter change')} not listed."))
+    return element(
+        "section",
+        element("h2", "The participant"),
+        element(
+            "p", "Kept across faces and generations: hiding does not shed it. Forgotten over minutes.", class_="hint"
+        ),
+        participant_chart(story),
+        element("ul", *rows, class_="plain"),
+        class_="card",
+    )
+
+
+COLUMNS = ("Face", "Generations", "Seen", "Windows scored", "Last state", "Highest p(face)", "Reasons")
+
+
+def _table(story: Story, faces: Sequence[FaceStory]) -> Markup:
+    head = element("tr", *(element("th", name, scope="col") for name in COLUMNS))
+    return element(
+        "section",
+        element("h2", "Faces"),
+        element(
+            "table",
+            element("caption", "Every face, with its last state and what stood in the way of judging it."),
+            element("thead", head),
+            element("tbody", *(_row(story, face) for face in faces)),
+        ),
+        class_="card",
+    )
+
+
+def _row(story: Story, face: FaceStory) -> Markup:
+    reasons = [reason for reason, _ in face.reasons.most_common()]
+    highest = "none" if face.highest_p_face is None else f"{face.highest_p_face:.2f}"
+    cells = (
+        element("a", f"Face {face.face_id}", href=f"#face-{face.face_id}"),
+        str(len(face.generations)),
+        f"{moment(face.first_s)} to {moment(_last_s(story, face))}",
+        f"{face.scores:,}",
+        chip(face.state),
+        highest,
+        reason_words(reasons) or "none",
+    )
+    return element("tr", *(element("td", cell, data_label=name) for name, cell in zip(COLUMNS, cells, strict=True)))
+
+
+def _last_s(story: Story, face: FaceStory) -> float:
+    return max(story.last_s(one) for one in face.generations)
+
+
+def chip(state: FaceState) -> Markup:
+    return element("span", swatch(state), " ", state_words(state), class_="chip")
+
+
+# One face.
+
+
+def _face(story: Story, face: FaceStory) -> Markup:
+    return element(
+        "section",
+        element("h2", f"Face {face.face_id}", element("span", chip(face.state), class_="beside")),
+        element("p", _axis_words(face), class_="axis-title"),
+        face_chart(story, face),
+        _key(face),
+        _lives(story, face),
+        _turns(face),
+        class_="card face",
+        id=f"face-{face.face_id}",
+    )
+
+
+def _axis_words(face: FaceStory) -> str:
+    if face.calibrated:
+        return "Probability of fake, 0 to 1, over media time"
+    return "Raw score (uncalibrated), 0 to 1, over media time" if face.bars else "No window was scored"
+
+
+def _key(face: FaceStory) -> Markup:
+    """What the lines mean, and what was thinned out."""
+    each = "one window's score, as long as the window"
+    if face.scores_a_bar > 1:
+        each = f"the mean of up to {face.scores_a_bar:,} neighbouring scores (there are too many to draw each)"
+    if face.calibrated:
+        told = [("bar", each), ("band", "where it lies with 90% confidence"), ("sum", "p(face): all evidence so far")]
+        without = sum(bar.scores for bar in face.bars if bar.p_fake is None)
+    else:
+        told = [
+            ("bar", each),
+            ("sum", "running mean of the last five raw scores"),
+            ("band", "their spread (a standard deviation each way)"),
+        ]
+        without = 0
+    parts = [element("li", key_swatch(kind), " ", words) for kind, words in told] if face.bars else []
+    if without:
+        parts.append(element("li", f"{count(without, 'score')} without a calibrated probability not drawn"))
+    return element("ul", *parts, class_="key") if parts else Markup("")
+
+
+def _lives(story: Story, face: FaceStory) -> Markup:
+    lives = [_life(story, generation) for generation in face.generations]
+    return element("ul", *lives, class_="plain lives")
+
+
+def _life(story: Story, generation: Generation) -> Markup:
+    end = "still there at the end" if generation.lost is None else f"ended: {LOST_WORDS[generation.lost]}"
+    words = f" {moment(generation.first_s)} to {moment(story.last_s(generation))}, {end}."
+    short = f" {count(generation.spans_left_out, 'short state')} not drawn." if generation.spans_left_out else ""
+    return element("li", element("b", f"Generation {generation.number}:"), words, short)
+
+
+def _turns(face: FaceStory) -> Markup:
+    """What changed and when, with the picture where there is one."""
+    left_out = ""
+    if face.turns_left_out:
+        left_out = element("p", f"{count(face.turns_left_out, 'less telling turning point')} left out.", class_="hint")
+    return element(
+        "div",
+        element("h3", "Turning points"),
+        element("ol", *(_turn(face, turn) for turn in face.turns), class_="turns"),
+        left_out,
+    )
+
+
+def _turn(face: FaceStory, turn: Turn) -> Markup:
+    if turn.jpeg is not None:
+        picture = element(
+            "img",
+            src="data:image/jpeg;base64," + base64.b64encode(turn.jpeg).decode(),
+            alt=f"Face {face.face_id} at {moment(turn.pts_s)}, {state_words(turn.state)}",
+            width=THUMBNAIL_PX,
+            height=THUMBNAIL_PX,
+        )
+    else:
+        picture = element("span", "no picture", class_="no-picture", aria_hidden="true")
+    changes = [element("span", change, class_="change") for change in turn.changes]
+    why = element("span", f"Why: {reason_words(turn.reasons)}", class_="why") if turn.reasons else ""
+    number = f"gen {turn.generation}" if len(face.generations) > 1 else ""
+    words = element("div", element("b", moment(turn.pts_s)), " ", element("small", number), *changes, why)
+    return element("li", picture, words, class_=f"turn {turn.state.lower()}")
+
+
+# What happened, what is missing, how to read it.
+
+
+def _happened(story: Story) -> Markup:
+    rows: list[Markup] = []
+    marks = story.marks
+    for number, mark in enumerate(marks, start=1):
+        if story.marks_left_out and number == len(story._first_marks) + 1:
+            rows.append(element("li", f"{count(story.marks_left_out, 'more')} in between, left out.", class_="gap"))
+        rows.append(_mark(number, mark))
+    if story.ended:
+        frames = f" after {count(story.frames, 'frame')}" if story.frames is not None else ""
+        rows.append(_line("", story.end_s, f"The stream ended{frames}.", "", "calm"))
+    else:
+        rows.append(_line("", story.end_s, "Watching ended; the stream did not say that it was over.", "", "calm"))
+    return element("section", element("h2", "What happened"), element("ol", *rows, class_="marks"), class_="card")
+
+
+def _mark(number: int, mark: Mark) -> Markup:
+    words = sentence(mark.words) + (f" {mark.times:,} times." if mark.times > 1 else "")
+    return _line(str(number), mark.pts_s, words, mark.detail, "alarm" if mark.alarming else "calm")
+
+
+def _line(number: str, pts_s: float, words: str, detail: str, kind: str) -> Markup:
+    told = [" ", element("span", foreign(detail), class_="detail")] if detail else []
+    badge = element("span", number, class_=f"badge {kind}") if number else element("span", "", class_="badge none")
+    return element("li", badge, element("b", moment(pts_s)), element("span", words, *told))
+
+
+def _left_out(story: Story) -> Markup:
+    told = []
+    if story.generations_left_out:
+        more = count(story.generations_left_out, "later face generation")
+        told.append(f"{more} not shown: this report holds {MOST_GENERATIONS}.")
+    if story.scores_left_out:
+        told.append(f"{count(story.scores_left_out, 'score')} of faces that are not shown, or that had ended.")
+    if story.thumbnails_left_out:
+        told.append(f"{count(story.thumbnails_left_out, 'picture')} of turning points: there were too many.")
+    if not told:
+        return Markup("")
+    return element(
+        "section", element("h2", "Left out"), element("ul", *(element("li", one) for one in told)), class_="card"
+    )
+
+
+def _footer(story: Story, faces: Sequence[FaceStory]) -> Markup:
+    states = [
+        pair
+        for state in FaceState
+        for pair in (element("dt", chip(state)), element("dd", sentence(STATE_MEANING[state])))
+    ]
+    seen = {reason for face in faces for reason in face.reasons}
+    reasons = _meanings([(REASON_WORDS[reason], REASON_MEANING[reason]) for reason in Reason if reason in seen])
+    causes = {one.lost for face in faces for one in face.generations}
+    ends = _meanings([(LOST_WORDS[cause], LOST_MEANING[cause]) for cause in LostCause if cause in causes])
+    parts = [element("h2", "How to read this"), element("h3", "States"), element("dl", *states)]
+    if reasons:
+        parts += [element("h3", "Reasons"), element("dl", *reasons)]
+    parts += [
+        element("h3", "Generations"),
+        element(
+            "p",
+            "A face gets a new generation whenever it may be somebody else. No score crosses from one to the next, "
+            "so one person’s verdict is never another’s.",
+        ),
+    ]
+    if ends:
+        parts.append(element("dl", *ends))
+    parts += [
+        element("p", "A verdict is a measurement with an error, not a proof. Look yourself before you act on it."),
+        element(
+            "p",
+            element("strong", "Confidential. "),
+            "This report holds pictures of faces and verdicts about people. Keep it as you would a medical finding, "
+            "and delete it when it has served its purpose.",
+        ),
+        element("p", "Made by StreamGuard from the events of one stream. Version and network, where known, are in the "
+                "notes at the top.", class_="hint"),
+    ]  # fmt: skip
+    return element("footer", *parts)
+
+
+def _meanings(pairs: Iterable[tuple[str, str]]) -> list[Markup]:
+    return [part for word, meaning in pairs for part in (element("dt", word), element("dd", sentence(meaning)))]
+
+
+def style() -> Markup:
+    """The page's look. Text on states is dark, since all their colours are light enough for it."""
+    states = "\n".join(
+        f".state.{state.lower()}{{fill:rgb{colour}}} .turn.{state.lower()}{{border-color:rgb{colour}}}"
+        for state, colour in STATE_COLOURS.items()
+    )
+    return Markup(STYLE + states)
+
+
+STYLE = """
+:root{--ground:#f4f6f9;--card:#fff;--ink:#1e293b;--faint:#56637a;--grid:#e3e8ef;--axis:#94a3b8;--bar:#2563c9;
+--sum:#111827;--band:#2563c9;--alarm:#b3261e;--calm:#56637a;--warn-ground:#fff4d6;--warn-ink:#5c3d00;--warn:#e0a100;
+--on-mark:#fff;--hatch:#94a3b8}
+@media (prefers-color-scheme:dark){:root{--ground:#0d131f;--card:#162031;--ink:#e7ecf4;--faint:#a3b1c6;--grid:#26344a;
+--axis:#5b6b84;--bar:#76aaff;--sum:#f8fafc;--band:#76aaff;--alarm:#ff8a80;--calm:#a3b1c6;--warn-ground:#3a2c05;
+--warn-ink:#ffe3a0;--warn:#d99a00;--on-mark:#0d131f;--hatch:#5b6b84}}
+*{box-sizing:border-box}
+html{-webkit-text-size-adjust:100%;-webkit-print-color-adjust:exact;print-color-adjust:exact}
+body{margin:0;background:var(--ground);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,
+"Helvetica Neue",Arial,sans-serif;overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
+main,footer{max-width:1040px;margin:0 auto;padding:0 24px}
+header{padding:40px 0 8px}
+h1{font-size:30px;line-height:1.2;margin:0 0 6px;font-weight:680;letter-spacing:-.01em}
+h2{font-size:20px;margin:0 0 10px;font-weight:650}
+h3{font-size:14px;margin:22px 0 8px;font-weight:650;color:var(--faint)}
+p{margin:0 0 10px}
+a{color:inherit}
+.over-title{margin:0 0 4px;color:var(--faint);font-size:14px}
+.about,.hint,.notes,.axis-title,small{color:var(--faint);font-size:14px}
+.notes{margin:0 0 10px;padding-left:18px}
+.summary{font-size:20px;line-height:1.45;margin:18px 0 12px}
+.warning{background:var(--warn-ground);color:var(--warn-ink);border-left:5px solid var(--warn);padding:12px 16px;
+border-radius:6px;margin:16px 0 0}
+.card{background:var(--card);border:1px solid var(--grid);border-radius:12px;padding:20px 24px;margin:0 0 20px}
+.beside{margin-left:12px;font-size:14px;font-weight:400}
+.chip{white-space:nowrap}
+.swatch{vertical-align:-2px;overflow:visible}
+table{width:100%;border-collapse:collapse;font-size:14px}
+caption{text-align:left;color:var(--faint);padding-bottom:8px}
+th,td{text-align:left;padding:8px 10px 8px 0;border-top:1px solid var(--grid);vertical-align:top}
+th{font-weight:600;color:var(--faint)}
+.drawing{padding-left:30px;margin:0 2px 4px 0}
+.defs{position:absolute}
+.chart{display:block;overflow:visible;font-size:12px}
+.chart text{fill:var(--ink)}
+.chart .tick{fill:var(--faint)}
+.chart .word{fill:#0b1220;font-weight:600}
+.chart .name{fill:var(--faint)}
+.chart .number{fill:var(--on-mark);font-size:11px;font-weight:700}
+.grid{stroke:var(--grid)}
+.axis{stroke:var(--axis)}
+.border{stroke:var(--ink);stroke-width:1.5}
+.bar,.sum{fill:none;vector-effect:non-scaling-stroke;stroke-linejoin:round}
+.bar{stroke:var(--bar);stroke-width:3;stroke-opacity:.75}
+.sum{stroke:var(--sum);stroke-width:1.8}
+.band{fill:var(--band);fill-opacity:.17;stroke:none}
+.state{stroke:none}
+.over{pointer-events:none}
+.ink{stroke:#0b1220;stroke-opacity:.28;stroke-width:2}
+.dot{fill:#0b1220;fill-opacity:.4}
+.hatch{stroke:var(--hatch);stroke-width:2;stroke-opacity:.55}
+.mark{stroke-width:1.5;stroke-dasharray:4 4}
+.mark.alarm{stroke:var(--alarm)}.mark.calm{stroke:var(--calm)}
+.disc.alarm{fill:var(--alarm)}.disc.calm{fill:var(--calm)}
+.key{list-style:none;margin:8px 0 0;padding:0 0 0 30px;display:flex;flex-wrap:wrap;gap:4px 22px;font-size:13px;
+color:var(--faint)}
+.plain{list-style:none;margin:12px 0 0;padding:0;font-size:14px}
+.plain li{margin:2px 0}
+.turns{list-style:none;margin:0;padding:0;display:grid;grid-template-columns:repeat(auto-fill,minmax(220px,1fr));
+gap:12px}
+.turn{display:flex;gap:12px;border-left:4px solid;padding-left:10px;font-size:13px;line-height:1.4;
+break-inside:avoid}
+.turn img,.no-picture{width:88px;height:88px;border-radius:6px;flex:none;display:block}
+.no-picture{border:1px dashed var(--axis);color:var(--faint);display:flex;align-items:center;justify-content:center;
+text-align:center;font-size:12px}
+.change,.why{display:block}
+.why{color:var(--faint)}
+.marks{list-style:none;margin:0;padding:0;font-size:14px}
+.marks li{display:grid;grid-template-columns:26px 84px 1fr;gap:8px;padding:6px 0;border-top:1px solid var(--grid)}
+.marks li.gap{display:block;color:var(--faint)}
+.badge{width:22px;height:22px;border-radius:11px;color:var(--on-mark);font-size:12px;font-weight:700;display:flex;
+align-items:center;justify-content:center}
+.badge.alarm{background:var(--alarm)}.badge.calm{background:var(--calm)}
+.detail{color:var(--faint)}
+footer{padding-bottom:48px;font-size:14px;color:var(--faint)}
+footer h2{color:var(--ink);font-size:16px;margin-top:28px}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 16px;margin:0 0 10px}
+dt{color:var(--ink)}
+dd{margin:0}
+@media (max-width:640px){main,footer{padding:0 12px}.card{padding:16px 14px}header{padding-top:24px}h1{font-size:24px}
+.summary{font-size:17px}.wide,.odd{display:none}.drawing{padding-left:24px}.key{padding-left:0}
+thead,caption{display:none}table,tbody,tr,td{display:block}tr{border-top:1px solid var(--grid);padding:8px 0}
+td{border:0;padding:2px 0;display:grid;grid-template-columns:120px 1fr}td::before{content:attr(data-label);
+color:var(--faint)}.marks li{grid-template-columns:26px 64px 1fr}dl{grid-template-columns:1fr}dd{margin-bottom:6px}}
+@media print{:root{--ground:#fff;--card:#fff;--ink:#111;--faint:#444;--grid:#ccc;--axis:#777;--bar:#2563c9;--sum:#000;
+--band:#2563c9;--alarm:#b3261e;--calm:#444;--warn-ground:#fff;--warn-ink:#111;--on-mark:#fff;--hatch:#999}
+.card{border-color:#bbb;break-inside:avoid-page}body{font-size:12px}main,footer{max-width:none;padding:0}}
+"""
