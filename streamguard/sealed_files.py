@@ -152,9 +152,10 @@ def _check_content(file: IO[bytes], spec: FileSpec, name: str, refuse: Refuse, k
             break
         digest.update(chunk)
         keep(chunk)
-    if size != spec.size_bytes:
-        more = "more" if size > spec.size_bytes else f"{size} bytes, not"
-        raise refuse(name, f"has {more} {'than ' if size > spec.size_bytes else ''}{spec.size_bytes} bytes")
+    if size > spec.size_bytes:
+        raise refuse(name, f"has more than the {spec.size_bytes} bytes that bundle.json says")
+    if size < spec.size_bytes:
+        raise refuse(name, f"has {size} bytes, not {spec.size_bytes} as bundle.json says")
     if digest.hexdigest() != spec.sha256:
         raise refuse(name, "its sha256 is not the one in bundle.json")
 

@@ -114,7 +114,7 @@ def test_what_does_not_fit_is_refused_by_its_path(changes: dict[str, Any], where
 
 
 def test_the_whole_must_be_an_object() -> None:
-    with pytest.raises(BundleError, match="^bundle toy: must be an object, not a list$"):
+    with pytest.raises(BundleError, match=r"^bundle toy: must be an object, not a list$"):
         build(Toy, [], refuse)
 
 
@@ -122,14 +122,14 @@ def test_the_whole_must_be_an_object() -> None:
 def test_what_is_read_says_everything_even_what_has_a_default(name: str) -> None:
     given = values()
     del given[name]
-    with pytest.raises(BundleError, match=f"^bundle toy, {name}: missing$"):
+    with pytest.raises(BundleError, match=rf"^bundle toy, {name}: missing$"):
         build(Toy, given, refuse)
 
 
 def test_makers_may_leave_out_what_has_a_default_and_nothing_else() -> None:
     built = build(Toy, {"name": "x", "shape": {"kind": "round", "radius": 2.5}}, refuse, fill_defaults=True)
     assert built == Toy(name="x", shape=Round(radius=2.5))
-    with pytest.raises(BundleError, match="^bundle toy, name: missing$"):
+    with pytest.raises(BundleError, match=r"^bundle toy, name: missing$"):
         build(Toy, {"shape": {"kind": "round", "radius": 2.5}}, refuse, fill_defaults=True)
 
 
