@@ -8,11 +8,16 @@ A state rests on evidence, never on a prior alone:
 - LIKELY_FAKE and LIKELY_REAL need more evidence than one window may give, and two windows' worth of media time before.
 - With evidence forgotten, every state becomes UNCERTAIN, whatever the prior.
 
-The limits of a face's sum follow from that: where a threshold asks for more than the usual CEILING or FLOOR, they are
+The highest `p_face` of a call means less than it says: each window is another chance to pass a threshold by luck. So
+thresholds must be fitted with FaceVerdict itself over whole honest calls. For a network with an AUC of 0.92 on
+single windows, 0.9 is far too low and 0.995 is not; tests/scoring/test_verdict.py counts.
+
+The limits of a face's sum follow from the thresholds: where one asks for more than the usual CEILING or FLOOR, they are
 moved just beyond it, since no verdict should be out of reach without a word.
 
-A participant's verdict is that of the worst face, taken at once and let go slowly. Who hides does not shed it, and an
-honest face beside a faked one, or after it, speeds nothing up. Credit is the other way round: it takes long to earn, is
+A participant's verdict is that of the worst face, taken at once and let go slowly. Hiding does not shed it, an honest
+face beside the faked one changes nothing, and one after it clears it by a half-life of its own, however many they are.
+Credit is the other way round: it takes long to earn, is
 forgotten as fast as a face forgets, and ends with the first face that has none.
 """
 
@@ -164,7 +169,7 @@ class ParticipantVerdict:
 
     def update(self, pts_s: float, faces: Mapping[FaceKey, float]) -> FaceState:
         """Call it at each frame or score with FaceVerdict.evidence of every face that was usably scored in the last
-        moment; empty while there is none. Evidence or time that is not finite is passed over."""
+        moment, after its `at` this time; empty while there is none. What is not finite is passed over."""
         usable = {key: evidence for key, evidence in faces.items() if isfinite(evidence)}
         passed_s = self._passed_s(pts_s)
         if usable:

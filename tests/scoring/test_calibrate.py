@@ -133,6 +133,11 @@ def test_estimates_are_finite_ordered_and_never_fall(
         assert (np.diff([getattr(each, name) for each in estimates]) >= -1e-12).all()
 
 
+def test_no_curve_is_steep_enough_to_be_certain() -> None:
+    estimate = Calibrator(calibration(temperature(1000.0, stderr=100.0))).estimate(0.9)
+    assert (estimate.p_low, estimate.p_fake, estimate.p_high) == pytest.approx((1 - EPSILON,) * 3, abs=1e-12)
+
+
 def test_bounds_that_rounding_crossed_still_hold_the_probability() -> None:
     crossed = replace(STEPS, p_low=(0.03, 0.21, 0.51, 0.97), p_high=(0.01, 0.19, 0.49, 0.95))
     estimate = Calibrator(calibration(crossed)).estimate(0.4)
