@@ -17,8 +17,8 @@ moved just beyond it, since no verdict should be out of reach without a word.
 
 A participant's verdict is that of the worst face, taken at once and let go slowly. Hiding does not shed it, an honest
 face beside the faked one changes nothing, and one after it clears it by a half-life of its own, however many they are.
-Credit is the other way round: it takes long to earn, is
-forgotten as fast as a face forgets, and ends with the first face that has none.
+Credit is the other way round: it takes long to earn, is forgotten as fast as a face forgets, and ends with the first
+face that has none.
 """
 
 from __future__ import annotations
