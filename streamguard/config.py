@@ -262,3 +262,21 @@ class SessionConfig:
             f"{self.clip.grid_s:g} s is longer than faces.coast_s ({self.faces.coast_s:g} s), after which a face that "
             "was not seen is lost: every face would be lost between two crops. Make grid_s smaller or coast_s larger",
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorConfig:
+    """Everything that a StreamDetector can be told. What a network wants to see is its bundle's."""
+
+    source: SourceConfig = field(default_factory=SourceConfig)
+    faces: FacesConfig = field(default_factory=FacesConfig)
+    scoring: ScoringConfig = field(default_factory=ScoringConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    stalled_after_s: float = 2.0
+    """Wall-clock silence after which a stream is STALLED and `Blinded` is raised."""
+    events_waiting: int = 1000
+    """Events of one stream that may wait for a reader or the callback; then the oldest are lost, and that is told."""
+
+    def __post_init__(self) -> None:
+        _need(_is_positive(self.stalled_after_s), "stalled_after_s", "must be more than 0 seconds and finite")
+        _need(2 <= self.events_waiting <= 1_000_000, "events_waiting", "must be 2 to 1000000")

@@ -100,17 +100,16 @@ class Score:
     raw_score: float
     """The network's own output, 0 to 1. Not a probability."""
     p_fake: float | None = None
-    """Calibrated. Absent unless the bundle is calibrated for the graph and precision in use."""
+    """Calibrated. None unless the bundle is calibrated for the graph and precision in use, and the picture allows it."""
     state: FaceState
     reasons: tuple[Reason, ...] = ()
     quality: Quality
     latency: StageTimes
     p_fake_low: float | None = None
-    """Where `p_fake` lies with 90% confidence, as far as the calibration data can tell. There exactly if `p_fake` is."""
+    """Where `p_fake` lies with 90% confidence, as far as the calibration data can tell. There if `p_fake` is."""
     p_fake_high: float | None = None
     p_face: float | None = None
-    """All evidence of this generation so far, forgetting what is old: what `state` rests on. There exactly if `p_fake`
-    is."""
+    """All evidence of this generation so far, forgetting what is old: what `state` rests on. There if `p_fake` is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,10 @@
-"""The simplest driver: one source through one session, on the caller's thread. Used by the command line.
+"""The one loop around a session: a source's items in, events out, scored on the way if there is a seat at an engine.
 
-The session's deadlines are kept here, so that a source which has gone silent still makes events.
+Everything runs through here: `scan` and `watch` on the program's own thread, each stream of a StreamDetector on one of
+its threads, tests on theirs. The session's deadlines are kept here, so a source that has gone silent still makes events.
+
+A live source's windows are scored beside the loop, and the answers are taken up as they come. A file waits for the
+answers to each frame's windows: it can, and so it gives the same events each time.
 """
 
 from __future__ import annotations
@@ -9,13 +13,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .clock import Clock, MonotonicClock
-from .events import EndOfStream, Event
+from .engine.engine import Seat
+from .events import EndOfStream, Event, FaceLost
 from .session import Session
 from .sources.source import Item, Source
 from .values import AudioChunk, Frame, Window
 
 LONGEST_WAIT_S = 1.0
 """Control comes back to the caller at least this often, frame or no frame."""
+ANSWERS_EVERY_S = 0.05
+"""While answers are awaited, they are looked for this often though no frame comes."""
+LAST_ANSWERS_S = 2.0
+"""A live stream that ends waits this long for the scores of its last windows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,23 +37,47 @@ class Turn:
     windows: list[Window]
 
 
-def drive(source: Source, session: Session, clock: Clock | None = None) -> Iterator[Turn]:
-    """Read until the source says that it is over. A source that fails for good raises its typed error here."""
+def drive(source: Source, session: Session, clock: Clock | None = None, *, seat: Seat | None = None) -> Iterator[Turn]:
+    """Read until the source says that it is over. A source that fails for good raises its typed error here, and so does
+    a backend (EngineError). Without a seat nothing is scored."""
     clock = clock or MonotonicClock()
     item: Item | None = None
     while not isinstance(item, EndOfStream):
-        item = source.read(_wait_s(session, clock.now_s()))
+        item = source.read(_wait_s(session, seat, clock.now_s()))
         now_s = clock.now_s()
         if isinstance(item, Frame):
             session.feed(item, now_s)
+        elif isinstance(item, EndOfStream):
+            if seat is not None:
+                seat.wait(LAST_ANSWERS_S if source.live else None)
+                _take_answers(session, seat)
+            session.source_event(item, now_s)
         elif item is not None and not isinstance(item, AudioChunk):
             session.source_event(item, now_s)
         session.tick(now_s)  # sound alone is no sign of life
-        yield Turn(item=item, events=session.events(), windows=session.take_work())
+        windows = session.take_work()
+        if seat is not None:
+            seat.submit(windows)
+            if source.live:
+                session.set_hop(seat.hop_s(), now_s)
+            else:
+                seat.wait()
+            _take_answers(session, seat)
+        events = session.events()
+        if seat is not None:
+            for event in events:
+                if isinstance(event.kind, FaceLost):
+                    seat.forget(event.kind.face_id, event.kind.generation)
+        yield Turn(item=item, events=events, windows=windows)
 
 
-def _wait_s(session: Session, now_s: float) -> float:
+def _take_answers(session: Session, seat: Seat) -> None:
+    answers = seat.collect()
+    session.put_scores(answers.scored)
+    session.lose_work(answers.lost)
+
+
+def _wait_s(session: Session, seat: Seat | None, now_s: float) -> float:
+    wait_s = ANSWERS_EVERY_S if seat is not None and seat.outstanding else LONGEST_WAIT_S
     deadline_s = session.next_deadline_s()
-    if deadline_s is None:
-        return LONGEST_WAIT_S
-    return min(LONGEST_WAIT_S, max(0.0, deadline_s - now_s))
+    return wait_s if deadline_s is None else min(wait_s, max(0.0, deadline_s - now_s))

@@ -4,16 +4,36 @@ ManualClock       time that moves when you say so
 ScriptedSource    yields the items you list, or fails as you say
 painted           a picture in which every person is a rectangle of their own brightness
 PaintedFaces      detector and mesher for such pictures: tests can tell whose pixels a crop holds
+fake_bundle       a bundle without files, calibrated or not
+FakeBackend       scores crops by a function of yours, as slowly as you like, or not before you say so
 EventRecorder     keeps events, and finds them by kind
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from .bundle import (
+    Bundle,
+    Calibration,
+    ClipSpec,
+    Graph,
+    GraphSpec,
+    Manifest,
+    OutputSpec,
+    Precision,
+    Provenance,
+    Temperature,
+    Thresholds,
+)
+from .engine.backend import Arrays
 from .errors import ClosedError
 from .events import EndOfStream, Event, Kind
 from .faces.mesh import FIVE_POINT_INDICES
@@ -191,6 +211,108 @@ def _mesh(picture: Picture, box: Box, presence: float) -> Mesh:
     points = shares * (box.width, box.height, 1.0) + (box.x0, box.y0, 0.0)
     chip = picture.rgb_region((*np.floor(box[:2]), *np.ceil(box[2:])), (192, 192))
     return Mesh(points_px=points.astype(np.float32), presence=min(1.0, presence), chip=chip)
+
+
+CALIBRATION = Calibration(
+    graph="window",
+    precision="fp32",
+    prior=0.5,
+    curve=Temperature(scale=1.0, offset=0.0, stderr=0.2),
+    thresholds=Thresholds(fake_enter=0.9, fake_leave=0.7, real_leave=0.3, real_enter=0.1, false_positive_rate=0.01),
+    fitted_on="nothing: it is made up for tests",
+)
+
+
+def fake_bundle(
+    *,
+    graph: Graph = "window",
+    calibrated: bool = True,
+    size_px: int = 32,
+    grid_s: float = 0.08,
+    length: int = 8,
+    memory: int = 0,
+    hop_s: float = 0.64,
+) -> Bundle:
+    """A manifest for a FakeBackend. Calibrated: the probability is the raw score."""
+    manifest = Manifest(
+        network="fake",
+        version="0",
+        trained=calibrated,
+        clip=ClipSpec(size_px=size_px, grid_s=grid_s, length=length, memory=memory, hop_s=hop_s, recipe="square"),
+        output=OutputSpec(tensor="score", kind="probability"),
+        graphs={graph: {"fp32": GraphSpec(file="none.onnx", tolerance=0.0)}},
+        calibrations=(dataclasses.replace(CALIBRATION, graph=graph),) if calibrated else (),
+        provenance=Provenance(data="none", commit="none", licence="Apache-2.0"),
+        files={},
+    )
+    return Bundle(folder=Path(), manifest=manifest, sha256="0" * 64)
+
+
+def brightness(crops: np.ndarray) -> float:
+    """How bright crops are, 0 to 1: with painted faces, who is in them."""
+    return float(crops.mean() / 255)
+
+
+class FakeBackend:
+    """Scores the crops that it is given by a function. One run at a time, `seconds` each; a slot keeps the mean of what
+    its face showed. While `gate` is not set it hangs, as a broken device does. An `error` is raised by every run."""
+
+    name, device = "fake", "nothing"
+    precision: Precision = "fp32"
+    at_once = 1
+    bytes_per_slot = 8
+
+    def __init__(
+        self, graph: Graph = "window", score: Callable[[np.ndarray], float] = brightness, *, seconds: float = 0.0
+    ) -> None:
+        self.graph = graph
+        self.gate = threading.Event()
+        self.gate.set()
+        self.error: Exception | None = None
+        self.runs = 0
+        self.entered = threading.Event()
+        """Set when the first run has begun."""
+        self.closed = False
+        self._score = score
+        self._seconds = seconds
+        self._device = threading.Lock()
+        self._slots: dict[int, float] = {}
+
+    def run(self, arrays: Arrays) -> dict[str, np.ndarray]:
+        return {"score": np.array([[self._work(crops)] for crops in arrays["crops"]], np.float32)}
+
+    def open_slot(self) -> int:
+        slot = next(i for i in range(len(self._slots) + 1) if i not in self._slots)
+        self._slots[slot] = 0.0
+        return slot
+
+    def step(self, slots: Sequence[int], arrays: Arrays) -> dict[str, np.ndarray]:
+        assert len(set(slots)) == len(slots)
+        for slot, crop, age in zip(slots, arrays["crops"], arrays["age"], strict=True):
+            self._slots[slot] += (self._work(crop) - self._slots[slot]) / (int(age) + 1)
+        return {"score": np.array([[self._slots[slot]] for slot in slots], np.float32)}
+
+    def clear(self, slot: int) -> None:
+        self._slots[slot] = 0.0
+
+    def fill(self, slot: int, value: float) -> None:
+        self._slots[slot] = value
+
+    def close_slot(self, slot: int) -> None:
+        del self._slots[slot]
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _work(self, crops: np.ndarray) -> float:
+        with self._device:
+            self.entered.set()
+            self.gate.wait()
+            if self.error is not None:
+                raise self.error
+            self.runs += 1
+            time.sleep(self._seconds)
+            return self._score(crops)
 
 
 class EventRecorder:

@@ -220,7 +220,7 @@ class Patch:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Window:
-    """Crops of one face generation on its grid, to be shown to a clip network: a whole clip, or the newest step of it."""
+    """Crops of one face generation on its grid, for a clip network: a whole clip, or the newest step of it."""
 
     face_id: int
     generation: int

@@ -20,7 +20,7 @@ PACKAGES = {"streamguard": ROOT / "streamguard", "streamguard_export": ROOT / "e
 # Part: its modules (with all below them), under streamguard unless they say otherwise.
 PARTS: dict[str, tuple[str, ...]] = {
     "nouns": ("values", "events", "errors", "clock", "queues", "picture"),
-    "config": ("config",),
+    "config": ("config", "cores"),
     "assets": ("assets", "wheels"),
     "bundle": ("bundle", "sealed_files", "strict", "onnx_file"),
     "v1": ("v1",),
@@ -32,7 +32,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "engine": ("engine",),
     "scoring": ("scoring",),
     "session": ("clips", "judge", "session"),
-    "run": ("run", "aio"),
+    "run": ("run", "mailbox", "detector", "aio"),
     "sinks": ("sinks",),
     "client": ("client",),
     "server": ("server",),

@@ -154,5 +154,6 @@ class Batcher:
         gone = list(queue)
         queue.clear()
         self._count -= len(gone)
-        self._dropped[cause] += len(gone)
+        if gone:
+            self._dropped[cause] += len(gone)
         return gone

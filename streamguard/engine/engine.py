@@ -178,8 +178,8 @@ class Engine:
                 effective_hop_s=self._pace.hop_s(self._clock.now_s()),
                 slots=len(self._slots),
                 bytes_per_slot=self._backend.bytes_per_slot if self._backend.graph == "step" else 0,
-                queue_s=_percentiles(latencies[:, 0]),
-                infer_s=_percentiles(latencies[:, 1]),
+                queue_s=percentiles(latencies[:, 0]),
+                infer_s=percentiles(latencies[:, 1]),
             )
 
     # Called by seats.
@@ -376,6 +376,6 @@ class Seat:
         self._engine._forget(self)
 
 
-def _percentiles(values: np.ndarray) -> Percentiles:
+def percentiles(values: np.ndarray) -> Percentiles:
     p99, p50 = (float(np.percentile(values, share)) for share in (99, 50))
     return Percentiles(p99=p99, p50=p50, most=float(values.max()))

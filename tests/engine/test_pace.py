@@ -1,0 +1,99 @@
+"""How often faces can be scored: costs and faces in, one hop for all out; it comes back by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamguard.bundle import ClipSpec
+from streamguard.engine.pace import HEADROOM, REMEMBER_S, Pace
+
+CLIP = ClipSpec(size_px=32, grid_s=0.08, length=8, memory=16, hop_s=0.64, recipe="square")
+
+
+def window_pace(at_once: int = 1) -> Pace:
+    return Pace(graph="window", clip=CLIP, at_once=at_once)
+
+
+def ask(pace: Pace, faces: int, now_s: float = 0.0) -> None:
+    for face_id in range(faces):
+        pace.ask((1, face_id, 1), now_s)
+
+
+def test_the_usual_hop_holds_while_nothing_is_measured_and_while_there_is_room() -> None:
+    pace = window_pace()
+    ask(pace, 100)
+    assert pace.hop_s(0.0) == 0.64
+    pace = window_pace()
+    ask(pace, 3)
+    pace.measure(0.1, items=1, runs=1, side_by_side=1)
+    assert pace.hop_s(0.0) == 0.64
+
+
+def test_ten_faces_of_200_ms_need_a_hop_of_two_seconds_and_some_room() -> None:
+    pace = window_pace()
+    ask(pace, 10)
+    pace.measure(0.2, items=1, runs=1, side_by_side=1)
+    assert pace.hop_s(0.0) == pytest.approx(2.0 * HEADROOM)
+
+
+def test_what_runs_side_by_side_counts_by_its_share() -> None:
+    alone, together, crowded = window_pace(2), window_pace(2), window_pace(2)
+    alone.measure(0.2, items=1, runs=1, side_by_side=1)  # one lane of two
+    together.measure(0.2, items=2, runs=2, side_by_side=2)  # both lanes
+    crowded.measure(0.4, items=2, runs=2, side_by_side=4)  # each had half a lane
+    hops = []
+    for pace in (alone, together, crowded):
+        ask(pace, 20)
+        hops.append(pace.hop_s(0.0))
+    assert hops == pytest.approx([20 * 0.2 / 2 * HEADROOM] * 3)
+
+
+def test_the_hop_comes_back_when_faces_leave() -> None:
+    pace = window_pace()
+    ask(pace, 10, now_s=0.0)
+    pace.measure(0.2, items=1, runs=1, side_by_side=1)
+    long_s = pace.hop_s(0.0)
+    ask(pace, 2, now_s=10.0)
+    assert long_s > 2.0
+    assert pace.hop_s(10.0 + REMEMBER_S / 2) == 0.64
+
+
+def test_faces_that_ended_do_not_count() -> None:
+    pace = window_pace()
+    ask(pace, 10)
+    pace.measure(0.2, items=1, runs=1, side_by_side=1)
+    pace.hop_s(0.0)
+    for face_id in range(2, 10):
+        pace.forget(1, (face_id, 1))
+    assert pace.hop_s(0.0) == 0.64
+
+
+def test_the_hop_comes_back_when_the_machine_is_free_again() -> None:
+    pace = window_pace()
+    ask(pace, 10)
+    pace.measure(0.2, items=1, runs=1, side_by_side=1)
+    pace.hop_s(0.0)
+    for _ in range(30):
+        pace.measure(0.01, items=1, runs=1, side_by_side=1)
+    assert pace.hop_s(0.0) == 0.64
+
+
+def test_small_changes_of_cost_do_not_make_it_swing() -> None:
+    pace = window_pace()
+    ask(pace, 10)
+    hops = set()
+    for i in range(200):
+        pace.measure(0.2 * (1.04 if i % 2 else 0.96), items=1, runs=1, side_by_side=1)
+        hops.add(pace.hop_s(0.0))
+    assert len(hops) == 1
+
+
+def test_steps_are_stretched_to_where_it_helps() -> None:
+    """A face that is scored more rarely than it remembers costs all that it remembers at each hop."""
+    pace = Pace(graph="step", clip=CLIP, at_once=1)
+    ask(pace, 4)
+    pace.measure(0.015, items=1, runs=1, side_by_side=1)
+    assert pace.hop_s(0.0) == 0.08
+    ask(pace, 10)
+    assert pace.hop_s(0.0) == pytest.approx(10 * 0.015 * HEADROOM * 24)
+    assert pace.hop_s(0.0) > 24 * 0.08
