@@ -249,7 +249,7 @@ def open_bundle(path: str | os.PathLike[str] | None = None, *, trusted_sha256: s
         manifest = _manifest_from(data, trusted_sha256, refuse)
         sealed_files.check_zip_names(archive, manifest.files, refuse)
         folder = home_folder() / "bundles" / hashlib.sha256(data).hexdigest()
-        if not _is_unpacked(folder, data, manifest):
+        if not sealed_files.is_unpacked(folder, data, manifest.files):
             sealed_files.unpack(archive, data, manifest.files, folder, refuse)
     return _bundle(folder, manifest, data, refuse)
 
@@ -315,21 +315,6 @@ def _manifest_from(data: bytes, trusted_sha256: str | None, refuse: Refuse) -> M
     manifest = build(Manifest, read_json(data, MANIFEST, refuse), refuse)
     _check(manifest, refuse)
     return manifest
-
-
-def _is_unpacked(folder: Path, data: bytes, manifest: Manifest) -> bool:
-    """True if exactly this bundle was unpacked here before, and nobody changed it since."""
-
-    def refuse(where: str, problem: str) -> BundleError:
-        return BundleError(str(folder), where, problem)
-
-    try:
-        if sealed_files.read_manifest(folder, refuse) != data:
-            return False
-        sealed_files.check_folder(folder, manifest.files, refuse)
-    except BundleError:
-        return False
-    return True
 
 
 # What the ONNX files must be.

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from .errors import BundleError
 from .strict import Refuse, shown
 
 MANIFEST = "bundle.json"
@@ -235,7 +236,9 @@ def check_zip_names(archive: zipfile.ZipFile, files: Files, refuse: Refuse) -> N
 
 
 def unpack(archive: zipfile.ZipFile, manifest: bytes, files: Files, target: Path, refuse: Refuse) -> None:
-    """Write bundle.json and the files into `target`, all or nothing. What lay there before is replaced."""
+    """Write bundle.json and the files into `target`, all or nothing. What lay there before is replaced if it is not
+    the same: another process may have been first, and use it already.
+    """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=".unpack-"))
@@ -248,16 +251,38 @@ def unpack(archive: zipfile.ZipFile, manifest: bytes, files: Files, target: Path
             with archive.open(name) as member, (fresh / name).open("xb") as kept:
                 _check_content(member, spec, name, refuse, kept.write)
         (fresh / MANIFEST).write_bytes(manifest)
-        if os.path.lexists(target):
-            os.rename(target, temporary / "old")
-        os.rename(fresh, target)
+        _move_in(fresh, target, temporary / "old", lambda: is_unpacked(target, manifest, files))
     except OSError as exc:
         raise _cannot_unpack(target, exc, refuse) from exc
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _cannot_unpack(target: Path, exc: OSError, refuse: Refuse) -> Exception:
+def is_unpacked(folder: Path, manifest: bytes, files: Files) -> bool:
+    """True if exactly this was unpacked here before, and nobody changed it since."""
+
+    def refuse(where: str, problem: str) -> BundleError:
+        return BundleError(str(folder), where, problem)
+
+    try:
+        if read_manifest(folder, refuse) != manifest:
+            return False
+        check_folder(folder, files, refuse)
+    except BundleError:
+        return False
+    return True
+
+
+def _move_in(fresh: Path, target: Path, aside: Path, is_there: Callable[[], bool]) -> None:
+    try:
+        os.rename(fresh, target)
+    except OSError:  # something is in the way
+        if not is_there():
+            os.rename(target, aside)
+            os.rename(fresh, target)
+
+
+def _cannot_unpack(target: Path, exc: OSError, refuse: Refuse) -> BundleError:
     problem = f"cannot be unpacked to {target.parent} ({exc.strerror}). Set STREAMGUARD_HOME to a writable folder"
     return refuse("", problem)
 

@@ -673,12 +673,17 @@ def test_what_was_unpacked_and_then_changed_is_unpacked_again(toy: Bundle, tmp_p
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
-def test_two_that_unpack_at_once_both_get_it(toy: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other one is done first: between our look and our move, its folder is there."""
+def test_who_comes_second_leaves_what_the_first_unpacked(
+    toy: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process finishes between our look and our move: its folder may be in use, so it stays."""
     packed = pack_bundle(toy.folder, tmp_path / "toy.zip")
     theirs = open_bundle(packed).folder
-    monkeypatch.setattr(bundle_module, "_is_unpacked", lambda *_: False)
+    before = theirs.stat().st_ino
+    really, looks = sealed_files.is_unpacked, iter([False])
+    monkeypatch.setattr(sealed_files, "is_unpacked", lambda *given: next(looks, None) is None and really(*given))
     assert open_bundle(packed).folder == theirs
+    assert theirs.stat().st_ino == before
     assert [path.name for path in theirs.parent.iterdir()] == [theirs.name]
 
 

@@ -108,7 +108,8 @@ def _graphs(manifest: Manifest) -> Iterator[str]:
             yield f"{graph:<6} {precision:<4} {spec.file} ({size}); raw scores within {spec.tolerance:g} of PyTorch's"
     if manifest.states:
         state_bytes = sum(4 * math.prod(state.shape) for state in manifest.states)
-        yield f"step keeps {len(manifest.states)} state tensors for each face: {_size(state_bytes)}"
+        tensors = "tensor" if len(manifest.states) == 1 else "tensors"
+        yield f"step keeps {len(manifest.states)} state {tensors} for each face: {_size(state_bytes)}"
     for parity in manifest.parity:
         yield f"step and window differ by at most {parity.step_to_window:g} at {parity.precision}"
 
@@ -137,13 +138,14 @@ def _calibrations(manifest: Manifest) -> Iterator[str]:
     for graph, specs in manifest.graphs.items():
         for precision in specs:
             if calibrated and (graph, precision) not in calibrated:
-                yield f"{graph} {precision}: none"
+                yield f"{graph} {precision}: none, so no p_fake"
 
 
 def _calibration(calibration: Calibration) -> Iterator[str]:
     curve, levels = calibration.curve, calibration.thresholds
     if curve.kind == "temperature":
-        yield f"temperature: logit(p) = {curve.scale:g} * logit(raw) {curve.offset:+g}, standard error {curve.stderr:g}"
+        offset = f"{'-' if curve.offset < 0 else '+'} {abs(curve.offset):g}"
+        yield f"temperature: logit(p) = {curve.scale:g} * logit(raw) {offset}, standard error {curve.stderr:g}"
     else:
         yield f"isotonic: {len(curve.raw)} points from raw {curve.raw[0]:g} to {curve.raw[-1]:g}"
     yield f"p_fake assumes that {100 * calibration.prior:g}% of all faces are fake"
@@ -168,4 +170,6 @@ def _files(bundle: Bundle) -> Iterator[str]:
 
 
 def _size(size_bytes: int) -> str:
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
     return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes / 1e3:.1f} kB"
