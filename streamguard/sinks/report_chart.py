@@ -24,6 +24,7 @@ UNITS = 10_000
 """Of the stretched drawing, to the right; upwards it has a thousand."""
 NARROW_PX, WIDE_PX = 270, 780
 """How wide a drawing is at least on a telephone, and on a desk: decides which words have room."""
+DISC_PX = 18
 LONGEST_HOLE_S = 4.0
 """Lines are not drawn through more than this without a score (or twice a merged bar's length)."""
 
@@ -100,11 +101,11 @@ def face_chart(story: Story, face: FaceStory) -> Markup:
     if face.bars:
         parts += _levels()
         parts.append(_scores(axis, face))
+    parts += _marks(axis, story.marks, bottom)
     for generation in face.generations:
         last_s = story.last_s(generation)
         parts += strip_parts(axis, generation.spans, generation.first_s, last_s, strip)
         parts += _borders(axis, generation, last_s, MARKS_PX, strip)
-    parts += _marks(axis, story.marks, bottom)
     return _drawing(parts, bottom + AXIS_PX)
 
 
@@ -117,8 +118,8 @@ def participant_chart(story: Story) -> Markup:
         element("desc", told),
         *_time_lines(axis, MARKS_PX, bottom),
         *_bands(axis, story.marks, MARKS_PX, bottom),
-        *strip_parts(axis, story.participant, story.participant[0].since_s, story.end_s, MARKS_PX + 2),
         *_marks(axis, story.marks, bottom),
+        *strip_parts(axis, story.participant, story.participant[0].since_s, story.end_s, MARKS_PX + 2),
     ]
     return _drawing(parts, bottom + AXIS_PX)
 
@@ -323,11 +324,12 @@ def _marks(axis: Axis, marks: Sequence[Mark], bottom: float) -> list[Markup]:
         x, share = axis.percent(mark.pts_s), axis.share(mark.pts_s)
         loud = "alarm" if mark.alarming else "calm"
         parts.append(element("line", x1=x, x2=x, y1=MARKS_PX - 4, y2=bottom, class_=f"mark {loud}"))
-        if share - last < 0.03:
+        if share - last < DISC_PX / WIDE_PX:
             continue
+        room = "" if share - last >= DISC_PX / NARROW_PX else " wide"
         last = share
-        parts.append(element("circle", element("title", mark.words), cx=x, cy=11, r=9, class_=f"disc {loud}"))
-        parts.append(element("text", str(number), x=x, y=15, text_anchor="middle", class_="number"))
+        parts.append(element("circle", element("title", mark.words), cx=x, cy=11, r=9, class_=f"disc {loud}{room}"))
+        parts.append(element("text", str(number), x=x, y=15, text_anchor="middle", class_=f"number{room}"))
     return parts
 
 

@@ -78,7 +78,10 @@ def _header(story: Story, title: str, notes: Sequence[str]) -> Markup:
         element("p", "StreamGuard report", class_="over-title"),
         element("h1", foreign(title)),
         element("p", *_about(story), class_="about"),
-        *(element("p", element("strong", "Mind: "), foreign(note), class_="warning", role="note") for note in warnings),
+        *(
+            element("p", element("strong", "Warning: "), foreign(note), class_="warning", role="note")
+            for note in warnings
+        ),
         element("p", summary(story), class_="summary"),
         element("ul", *(element("li", foreign(note)) for note in others), class_="notes") if others else "",
     )
@@ -124,19 +127,22 @@ def _verdicts(story: Story) -> Iterable[str]:
     faces = list(story.faces.values())
     fake = [face for face in faces if face.state is FaceState.LIKELY_FAKE]
     once = [face for face in faces if face not in fake and FaceState.LIKELY_FAKE in face.states]
-    real = [face for face in faces if face not in once and face.state is FaceState.LIKELY_REAL]
-    rest = [face for face in faces if face not in (*fake, *once, *real)]
-    if not (fake or once or real):
+    others = [face for face in faces if FaceState.LIKELY_FAKE not in face.states]
+    real = [face for face in others if face.state is FaceState.LIKELY_REAL]
+    real_once = [face for face in others if face not in real and FaceState.LIKELY_REAL in face.states]
+    rest = [face for face in others if FaceState.LIKELY_REAL not in face.states]
+    if len(rest) == len(faces):
         yield f"Nobody was judged: {_why_nobody(story)}."
         return
-    if fake:
-        yield f"{_names(fake)} {_looks(fake)} likely fake at the end."
-    if once:
-        yield f"{_names(once)} looked likely fake for a time."
-    if real:
-        yield f"{_names(real)} {_looks(real)} likely real."
-    if rest:
-        yield f"{_names(rest)} could not be decided."
+    for group, words in (
+        (fake, "looked likely fake at the end"),
+        (once, "looked likely fake for a time"),
+        (real, "looked likely real"),
+        (real_once, "looked likely real for a time"),
+        (rest, "could not be decided"),
+    ):
+        if group:
+            yield f"{_names(group)} {words}."
 
 
 def _why_nobody(story: Story) -> str:
@@ -154,10 +160,6 @@ def _names(faces: Sequence[FaceStory]) -> str:
     return f"{'Face' if len(faces) == 1 else 'Faces'} {listed(ids)}"
 
 
-def _looks(faces: Sequence[FaceStory]) -> str:
-    return "looked" if faces else ""
-
-
 # The participant, the table.
 
 
@@ -166,7 +168,13 @@ def _participant(story: Story) -> Markup:
         return Markup("")
     shown = story.participant[-12:]
     rows = [
-        element("li", element("b", moment(span.since_s)), " ", chip(span.state), f" {sentence(span.words)}")
+        element(
+            "li",
+            element("b", moment(span.since_s)),
+            " ",
+            chip(span.state),
+            f": {sentence(span.words)[:1].lower()}{sentence(span.words)[1:]}",
+        )
         for span in shown
     ]
     earlier = len(story.participant) - len(shown) + story.participant_left_out
@@ -255,7 +263,7 @@ def _key(face: FaceStory) -> Markup:
         each = f"the mean of up to {face.scores_a_bar:,} neighbouring scores (there are too many to draw each)"
     if face.calibrated:
         told = [("bar", each), ("band", "where it lies with 90% confidence"), ("sum", "p(face): all evidence so far")]
-        without = sum(bar.scores for bar in face.bars if bar.p_fake is None)
+        without = face.uncalibrated_scores
     else:
         told = [
             ("bar", each),
@@ -284,17 +292,21 @@ def _life(story: Story, generation: Generation) -> Markup:
 def _turns(face: FaceStory) -> Markup:
     """What changed and when, with the picture where there is one."""
     left_out = ""
+    pictures = any(turn.jpeg is not None for turn in face.turns)
     if face.turns_left_out:
-        left_out = element("p", f"{count(face.turns_left_out, 'less telling turning point')} left out.", class_="hint")
+        left_out = element(
+            "p", f"{count(face.turns_left_out, 'less telling turning point')} left out between these.", class_="hint"
+        )
     return element(
         "div",
         element("h3", "Turning points"),
-        element("ol", *(_turn(face, turn) for turn in face.turns), class_="turns"),
+        element("ol", *(_turn(face, turn, pictures) for turn in face.turns), class_="turns"),
         left_out,
     )
 
 
-def _turn(face: FaceStory, turn: Turn) -> Markup:
+def _turn(face: FaceStory, turn: Turn, pictures: bool) -> Markup:
+    picture: str = ""
     if turn.jpeg is not None:
         picture = element(
             "img",
@@ -303,7 +315,7 @@ def _turn(face: FaceStory, turn: Turn) -> Markup:
             width=THUMBNAIL_PX,
             height=THUMBNAIL_PX,
         )
-    else:
+    elif pictures:
         picture = element("span", "no picture", class_="no-picture", aria_hidden="true")
     changes = [element("span", change, class_="change") for change in turn.changes]
     why = element("span", f"Why: {reason_words(turn.reasons)}", class_="why") if turn.reasons else ""
@@ -319,7 +331,7 @@ def _happened(story: Story) -> Markup:
     rows: list[Markup] = []
     marks = story.marks
     for number, mark in enumerate(marks, start=1):
-        if story.marks_left_out and number == len(story._first_marks) + 1:
+        if story.marks_left_out and number == len(story.early_marks) + 1:
             rows.append(element("li", f"{count(story.marks_left_out, 'more')} in between, left out.", class_="gap"))
         rows.append(_mark(number, mark))
     if story.ended:
@@ -336,7 +348,7 @@ def _mark(number: int, mark: Mark) -> Markup:
 
 
 def _line(number: str, pts_s: float, words: str, detail: str, kind: str) -> Markup:
-    told = [" ", element("span", foreign(detail), class_="detail")] if detail else []
+    told = [" ", element("bdi", detail, class_="detail")] if detail else []
     badge = element("span", number, class_=f"badge {kind}") if number else element("span", "", class_="badge none")
     return element("li", badge, element("b", moment(pts_s)), element("span", words, *told))
 
@@ -473,6 +485,7 @@ break-inside:avoid}
 .turn img,.no-picture{width:88px;height:88px;border-radius:6px;flex:none;display:block}
 .no-picture{border:1px dashed var(--axis);color:var(--faint);display:flex;align-items:center;justify-content:center;
 text-align:center;font-size:12px}
+.turn small{font-size:13px}
 .change,.why{display:block}
 .why{color:var(--faint)}
 .marks{list-style:none;margin:0;padding:0;font-size:14px}

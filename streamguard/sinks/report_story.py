@@ -7,6 +7,7 @@ stream may run for weeks.
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, pstdev
 from typing import Protocol
@@ -28,6 +29,7 @@ from ..events import (
     VerdictChanged,
 )
 from ..values import FaceState, LostCause, Reason
+from .markup import plain
 from .report_words import GAP_WORDS, listed, reason_words, seconds, state_words
 
 MOST_GENERATIONS = 200
@@ -102,7 +104,7 @@ class Generation:
     spans_left_out: int = 0
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=RUNNING_MEAN))
     newest_turn: Turn | None = None
-    """What `see` belongs to; None if it was left out."""
+    """What `see` belongs to."""
 
     @property
     def state(self) -> FaceState:
@@ -124,6 +126,7 @@ class FaceStory:
     states: set[FaceState] = field(default_factory=set)
     """All that it ever had."""
     highest_p_face: float | None = None
+    uncalibrated_scores: int = 0
 
     @property
     def calibrated(self) -> bool:
@@ -151,7 +154,7 @@ class Mark:
     pts_s: float
     words: str
     detail: str = ""
-    """In somebody else's words."""
+    """In somebody else's words, made plain."""
     missing_s: float = 0.0
     times: int = 1
     alarming: bool = True
@@ -189,8 +192,8 @@ class Story:
         self.ended = False
         self.frames: int | None = None
         self._generations: dict[Key, Generation] = {}
-        self._first_marks: list[Mark] = []
-        self._last_marks: deque[Mark] = deque(maxlen=MOST_MARKS // 2)
+        self.early_marks: list[Mark] = []
+        self.late_marks: deque[Mark] = deque(maxlen=MOST_MARKS // 2)
         self._marks = 0
         self._bars = 0
         self._thumbnails = 0
@@ -214,7 +217,8 @@ class Story:
 
     @property
     def marks(self) -> list[Mark]:
-        return [*self._first_marks, *self._last_marks]
+        """Things that happened; after the early ones some may be left out."""
+        return [*self.early_marks, *self.late_marks]
 
     @property
     def marks_left_out(self) -> int:
@@ -322,12 +326,9 @@ class Story:
         generation.newest_turn = turn
         face.turns.append(turn)
         if len(face.turns) > MOST_TURNS:
-            weakest = min(face.turns, key=_weight)
-            face.turns.remove(weakest)
+            dullest = face.turns.pop(_dullest(face.turns))
             face.turns_left_out += 1
-            self._thumbnails -= weakest.jpeg is not None
-            if weakest is turn:
-                generation.newest_turn = None
+            self._thumbnails -= dullest.jpeg is not None
 
     def _add_score(self, score: Score) -> None:
         generation = self._generations.get((score.face_id, score.generation))
@@ -336,6 +337,7 @@ class Story:
             return
         face = self.faces[score.face_id]
         face.scores += 1
+        face.uncalibrated_scores += score.p_fake is None
         face.reasons.update(score.reasons)
         generation.last_s = max(generation.last_s, score.pts_end_s)
         self._end_s = max(self._end_s, score.pts_end_s)
@@ -397,35 +399,39 @@ class Story:
             self._add_mark(Mark(kind="up", pts_s=pts_s, words=words, alarming=False))
 
     def _add_mark(self, mark: Mark) -> None:
-        full = len(self._first_marks) >= MOST_MARKS // 2
-        marks: list[Mark] | deque[Mark] = self._last_marks if full and self._last_marks else self._first_marks
+        full = len(self.early_marks) >= MOST_MARKS // 2
+        marks: list[Mark] | deque[Mark] = self.late_marks if full and self.late_marks else self.early_marks
         if marks and marks[-1].kind == mark.kind and not mark.missing_s and not marks[-1].missing_s:
             marks[-1] = replace(mark, pts_s=marks[-1].pts_s, times=marks[-1].times + 1)
             return
         self._marks += 1
-        (self._last_marks if full else self._first_marks).append(mark)
+        (self.late_marks if full else self.early_marks).append(mark)
 
 
 def can_merge(one: Bar, other: Bar, most: int) -> bool:
-    same = one.generation == other.generation and (one.p_fake is None) == (other.p_fake is None)
-    return same and one.scores + other.scores <= most
+    return one.generation == other.generation and one.scores + other.scores <= most
 
 
 def merged(one: Bar, other: Bar) -> Bar:
-    """From the first's start to the second's end, at the mean height; the interval holds both."""
+    """From the first's start to the second's end, at the mean height; the interval holds both. Where only one of them
+    is calibrated, its numbers stand for both."""
     scores = one.scores + other.scores
 
     def mean(a: float, b: float) -> float:
         return (a * one.scores + b * other.scores) / scores
+
+    def of_both(a: float | None, b: float | None, how: Callable[[float, float], float]) -> float | None:
+        return (b if a is None else a) if a is None or b is None else how(a, b)
 
     return replace(
         other,
         start_s=min(one.start_s, other.start_s),
         end_s=max(one.end_s, other.end_s),
         raw=mean(one.raw, other.raw),
-        p_fake=None if one.p_fake is None or other.p_fake is None else mean(one.p_fake, other.p_fake),
-        low=None if one.low is None or other.low is None else min(one.low, other.low),
-        high=None if one.high is None or other.high is None else max(one.high, other.high),
+        p_fake=of_both(one.p_fake, other.p_fake, mean),
+        low=of_both(one.low, other.low, min),
+        high=of_both(one.high, other.high, max),
+        p_face=one.p_face if other.p_face is None else other.p_face,
         scores=scores,
     )
 
@@ -440,7 +446,7 @@ def mark_of(kind: object, pts_s: float) -> Mark:
         case StreamDown(code=code, message=message, retry_in_s=retry_in_s):
             after = "It is not tried again" if retry_in_s is None else f"Tried again in {seconds(retry_in_s)}"
             words = f"the source failed. {after}"
-            return Mark(kind="down", pts_s=pts_s, words=words, detail=f"{code}: {message}" if message else code)
+            return Mark(kind="down", pts_s=pts_s, words=words, detail=plain(f"{code}: {message}" if message else code))
         case CannotJudge(missing_s=missing_s, reasons=reasons):
             why = f": {reason_words(reasons)}" if reasons else ""
             words = f"nobody could be judged for {seconds(missing_s)}{why}"
@@ -481,3 +487,11 @@ _TELLING = (
 def _weight(turn: Turn) -> int:
     """How telling a turning point is. Among equals the earliest goes first, as min() finds it."""
     return _TELLING.index(turn.state)
+
+
+def _dullest(turns: Sequence[Turn]) -> int:
+    """The turning point that is missed least: close to its neighbours, and not telling. Never the first or the last."""
+    return min(
+        range(1, len(turns) - 1),
+        key=lambda i: (turns[i + 1].pts_s - turns[i - 1].pts_s) * (1 + _weight(turns[i])),
+    )

@@ -69,15 +69,15 @@ def reason_words(reasons: Iterable[Reason]) -> str:
 
 
 def seconds(duration_s: float) -> str:
-    """`0.48 s`, `12.0 s`, `3 min 20 s` or `2 h 05 min`."""
+    """`0.48 s`, `12.0 s`, `3 min 20 s` or `2 h 5 min`."""
     if duration_s < 1:
         return f"{duration_s:.2f} s"
     if duration_s < 59.95:
         return f"{duration_s:.1f} s"
     whole = round(duration_s)
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600:,} h {whole % 3600 // 60:02d} min"
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600:,} h {whole % 3600 // 60} min"
 
 
 def moment(pts_s: float) -> str:
