@@ -6,22 +6,20 @@ so that many streams share a machine evenly; calls from several threads run side
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..cores import openvino_settings
 from ..errors import AssetError
 
 if TYPE_CHECKING:
     import openvino
-
-MOST_CALLS_AT_ONCE = 32
 
 
 class Network:
@@ -79,7 +77,7 @@ def _open_network(path: Path, changed_ns: int, pixels: Pixels) -> Network:
 
     model = _taking_bytes(_read(path, pixels.planar_side_px), pixels)
     try:
-        return Network(ov.Core().compile_model(model, "CPU", cpu_settings()))
+        return Network(ov.Core().compile_model(model, "CPU", openvino_settings()))
     except RuntimeError as exc:
         raise _unusable(path, exc) from exc
 
@@ -117,26 +115,3 @@ def _unusable(path: Path, exc: RuntimeError) -> AssetError:
         "If it is one of StreamGuard's own, run: streamguard models verify. Else convert it to ONNX opset 11 or later"
     )
     return AssetError(path.name, f"OpenVINO cannot run it ({first_line})", remedy)
-
-
-def cpu_settings() -> dict[str, Any]:
-    """One core a call, and as many calls at once as there are cores.
-
-    With fewer OpenVINO streams, calls from different threads would wait for each other. Pinning is off, or the
-    streams of several networks would all sit on the first cores. f32: the same numbers on every processor.
-    """
-    at_once = min(_cores(), MOST_CALLS_AT_ONCE)
-    return {
-        "PERFORMANCE_HINT": "LATENCY",
-        "NUM_STREAMS": at_once,
-        "INFERENCE_NUM_THREADS": at_once,
-        "ENABLE_CPU_PINNING": False,
-        "INFERENCE_PRECISION_HINT": "f32",
-    }
-
-
-def _cores() -> int:
-    """Those that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -11,7 +11,7 @@ import pytest
 from streamguard.assets import asset_path
 from streamguard.errors import AssetError
 from streamguard.faces import network
-from streamguard.faces.network import Network, Pixels, cpu_settings, open_network
+from streamguard.faces.network import Network, Pixels, open_network
 
 PIXELS = Pixels(mean=1.0, scale=2.0)  # as nobody else opens it
 
@@ -39,12 +39,6 @@ def test_threads_that_open_one_file_at_once_compile_it_once(monkeypatch: pytest.
         thread.join()
     assert len(compiled) == 1
     assert len(set(map(id, opened))) == 1
-
-
-def test_each_call_has_one_core_and_all_cores_can_be_busy() -> None:
-    settings = cpu_settings()
-    assert settings["NUM_STREAMS"] == settings["INFERENCE_NUM_THREADS"] >= 1
-    assert settings["ENABLE_CPU_PINNING"] is False
 
 
 def test_a_damaged_network_is_an_asset_error(tmp_path: Path) -> None:

@@ -1,0 +1,90 @@
+"""What a bundle's graphs take and give, and the checks that all backends share. See bundle.py for the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..bundle import Graph, Manifest
+from ..errors import EngineError
+from .backend import Arrays
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """Element type in numpy's words, and shape without N."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"({', '.join(map(str, ('N', *self.shape)))}) {self.dtype}"
+
+
+Tensors = Mapping[str, Tensor]
+
+
+def callers_inputs(manifest: Manifest, graph: Graph) -> dict[str, Tensor]:
+    """What whoever calls a backend hands in."""
+    clip = manifest.clip
+    frame = (clip.size_px, clip.size_px, 3)
+    if graph == "window":
+        return {"crops": Tensor("uint8", (clip.memory + clip.length, *frame))}
+    return {"crops": Tensor("uint8", frame), "age": Tensor("int64", ())}
+
+
+def graph_inputs(manifest: Manifest, graph: Graph) -> dict[str, Tensor]:
+    states = manifest.states if graph == "step" else ()
+    return {
+        **callers_inputs(manifest, graph),
+        **{state.input: Tensor("float32", state.shape) for state in states},
+    }
+
+
+def graph_outputs(manifest: Manifest, graph: Graph) -> dict[str, Tensor]:
+    states = manifest.states if graph == "step" else ()
+    return {
+        manifest.output.tensor: Tensor("float32", (manifest.output.width,)),
+        **{state.output: Tensor("float32", state.shape) for state in states},
+    }
+
+
+def state_bytes(manifest: Manifest) -> int:
+    """Of all state tensors of one slot, once."""
+    return sum(4 * int(np.prod(state.shape)) for state in manifest.states)
+
+
+def check_graph(backend: str, file: str, kind: str, found: Tensors, wanted: Tensors) -> None:
+    """EngineError that names the first of a file's inputs or outputs (`kind`) that is not as the manifest says."""
+    for name in wanted.keys() - found.keys():
+        raise EngineError(backend, f"{file}: {kind} {name!r} is missing; there is {', '.join(found) or 'none'}")
+    for name in found.keys() - wanted.keys():
+        raise EngineError(backend, f"{file}: {kind} {name!r} is not in the bundle's manifest")
+    for name, tensor in wanted.items():
+        if found[name] != tensor:
+            raise EngineError(backend, f"{file}: {kind} {name!r} is {found[name]}, and must be {tensor}")
+
+
+def check_arrays(backend: str, arrays: Arrays, wanted: Tensors, count: int | None = None) -> dict[str, np.ndarray]:
+    """The arrays, contiguous, in the order of `wanted`; EngineError that names the first that is wrong.
+
+    `count`: what N must be; None: the same for all.
+    """
+    for name in arrays.keys() - wanted.keys():
+        raise EngineError(backend, f"{name!r} is no input; there is {', '.join(wanted)}")
+    checked: dict[str, np.ndarray] = {}
+    for name, tensor in wanted.items():
+        array = arrays.get(name)
+        if array is None:
+            raise EngineError(backend, f"{name!r} is missing")
+        count = len(array) if count is None and array.ndim else count
+        if str(array.dtype) != tensor.dtype or array.shape != (count, *tensor.shape):
+            raise EngineError(
+                backend, f"{name!r} is {array.shape} {array.dtype}, and must be {tensor} with N = {count}"
+            )
+        checked[name] = np.ascontiguousarray(array)
+    if "age" in checked and (checked["age"] < 0).any():
+        raise EngineError(backend, "'age' is less than 0")
+    return checked
