@@ -20,6 +20,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -233,16 +234,13 @@ def open_bundle(path: str | os.PathLike[str] | None = None, *, trusted_sha256: s
     Anything that is not as it must be is a BundleError which names the file or the field.
     """
     place = UNTRAINED if path is None else Path(path)
-
-    def refuse(where: str, problem: str) -> BundleError:
-        return BundleError(str(place), where, problem)
-
-    if place.is_dir():
+    refuse = partial(BundleError, str(place))
+    if os.path.isdir(place):
         data = sealed_files.read_manifest(place, refuse)
         manifest = _manifest_from(data, trusted_sha256, refuse)
         sealed_files.check_folder(place, manifest.files, refuse)
         return _bundle(place, manifest, data, refuse)
-    if not place.exists():
+    if not os.path.isfile(place):
         raise refuse("", "there is no such folder or zip file")
     with sealed_files.opened_zip(place, refuse) as archive:
         data = sealed_files.read_zip_manifest(archive, refuse)
@@ -260,10 +258,7 @@ def seal(folder: Path, manifest_fields: Mapping[str, Any]) -> Bundle:
     `manifest_fields` are the manifest's, less `files`, as plain JSON values or as this module's dataclasses; what has a
     default may be left out. The same fields and files always give the same bytes.
     """
-
-    def refuse(where: str, problem: str) -> BundleError:
-        return BundleError(str(folder), where, problem)
-
+    refuse = partial(BundleError, str(folder))
     if "files" in manifest_fields:
         raise refuse("files", "is found out here: leave it out")
     files = sealed_files.describe_folder(folder, refuse)
@@ -283,10 +278,7 @@ def seal(folder: Path, manifest_fields: Mapping[str, Any]) -> Bundle:
 def pack_bundle(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
     """A folder as a zip, after checking all of it. The same folder always gives the same bytes."""
     bundle = open_bundle(folder)
-
-    def refuse(where: str, problem: str) -> BundleError:
-        return BundleError(str(folder), where, problem)
-
+    refuse = partial(BundleError, str(folder))
     if Path(out).resolve().is_relative_to(Path(folder).resolve()):
         raise refuse("", f"{out} would be inside it: only what bundle.json names may be there")
     sealed_files.pack(bundle.folder, bundle.manifest.files, Path(out), refuse)

@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -149,8 +150,6 @@ def _check_content(file: IO[bytes], spec: FileSpec, name: str, refuse: Refuse, k
     size = 0
     while chunk := file.read(min(_CHUNK_BYTES, spec.size_bytes + 1 - size)):
         size += len(chunk)
-        if size > spec.size_bytes:
-            break
         digest.update(chunk)
         keep(chunk)
     if size > spec.size_bytes:
@@ -260,10 +259,7 @@ def unpack(archive: zipfile.ZipFile, manifest: bytes, files: Files, target: Path
 
 def is_unpacked(folder: Path, manifest: bytes, files: Files) -> bool:
     """True if exactly this was unpacked here before, and nobody changed it since."""
-
-    def refuse(where: str, problem: str) -> BundleError:
-        return BundleError(str(folder), where, problem)
-
+    refuse = partial(BundleError, str(folder))
     try:
         if read_manifest(folder, refuse) != manifest:
             return False
@@ -291,16 +287,23 @@ def pack(folder: Path, files: Files, out: Path, refuse: Refuse) -> None:
     """The same folder always gives the same zip, byte for byte. It is whole, or not there."""
     part = out.with_name(f"{out.name}.part")
     try:
-        with zipfile.ZipFile(part, "w") as archive:
-            for name in sorted([MANIFEST, *files]):
-                # Stored: weights hardly shrink, and what zlib makes differs between its versions.
-                info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-                info.create_system = 3
-                info.external_attr = (stat.S_IFREG | 0o644) << 16
-                info.file_size = (folder / name).stat().st_size
-                with (folder / name).open("rb") as file, archive.open(info, "w") as member:
-                    shutil.copyfileobj(file, member, _CHUNK_BYTES)
-        os.replace(part, out)
+        try:
+            _write_zip(part, folder, sorted([MANIFEST, *files]))
+            os.replace(part, out)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
     except OSError as exc:
-        part.unlink(missing_ok=True)
         raise refuse("", f"cannot be packed into {out} ({exc.strerror})") from exc
+
+
+def _write_zip(path: Path, folder: Path, names: list[str]) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            # Stored: weights hardly shrink, and what zlib makes differs between its versions.
+            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            info.create_system = 3
+            info.external_attr = (stat.S_IFREG | 0o644) << 16
+            info.file_size = (folder / name).stat().st_size  # more than 2 GiB need another form from the start
+            with (folder / name).open("rb") as file, archive.open(info, "w") as member:
+                shutil.copyfileobj(file, member, _CHUNK_BYTES)

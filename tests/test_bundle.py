@@ -11,6 +11,7 @@ import stat
 import struct
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 
 from streamguard import bundle as bundle_module
 from streamguard import sealed_files
-from streamguard.bundle import Bundle, Provenance, Temperature, open_bundle, pack_bundle, seal
+from streamguard.bundle import Bundle, FileSpec, Provenance, Temperature, open_bundle, pack_bundle, seal
 from streamguard.errors import BundleError
 
 onnx = pytest.importorskip("onnx", reason="pip install 'streamguard[test]'")
@@ -188,6 +189,11 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     assert (error.where, error.problem) == ("", "there is no such folder or zip file")
 
 
+def test_what_is_neither_folder_nor_file_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert refusal(tmp_path / "pipe").problem == "there is no such folder or zip file"
+
+
 def test_only_the_trusted_bundle_is_opened(toy: Bundle, tmp_path: Path) -> None:
     packed = pack_bundle(toy.folder, tmp_path / "toy.zip")
     for path in (toy.folder, packed):
@@ -229,6 +235,7 @@ def test_dataclasses_seal_as_well_as_plain_values(toy: Bundle) -> None:
         ({"network": b"toy"}, "bundle.json"),
         ({"network": float("nan")}, "bundle.json"),
         ({"network": Provenance}, "bundle.json"),
+        ({"network": {1, 2}}, "bundle.json"),
         ({"network": ""}, "network"),
     ],
 )
@@ -245,6 +252,16 @@ def test_sealing_where_nothing_can_be_written_or_read_is_refused(tmp_path: Path)
     folder = write_files(tmp_path / "toy")
     (folder / "bundle.json").mkdir()
     with pytest.raises(BundleError, match=r"bundle\.json: is no file"):
+        seal(folder, toy_fields())
+
+
+def test_sealing_a_folder_that_is_full_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> Any:
+        raise OSError(28, "No space left on device")
+
+    folder = write_files(tmp_path / "toy")
+    monkeypatch.setattr(Path, "write_text", fails)
+    with pytest.raises(BundleError, match=r"bundle\.json: cannot be written \(No space left on device\)"):
         seal(folder, toy_fields())
 
 
@@ -342,6 +359,39 @@ def set_at(values: Any, path: str, value: Any) -> None:
 def test_a_manifest_that_cannot_be_is_refused_by_its_field(toy: Bundle, path: str, value: Any, named: str) -> None:
     rewrite(toy.folder, lambda manifest: set_at(manifest, path, value))
     assert refusal(toy.folder).where == (named or path.replace("*", "."))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"output.kind": "softmax", "output.width": 2, "output.fake_index": 1},
+        {"graphs.window.fp32.tolerance": 0, "parity.0.step_to_window": 0},
+        {"states.0.shape": []},
+        {"states.0.shape": [1]},
+        {"states.0.shape": [1 << 26]},
+        {"calibrations.0.thresholds.real_enter": 0, "calibrations.0.thresholds.fake_enter": 1},
+        {"calibrations.0.thresholds.false_positive_rate": 0, f"{TEMPERATURE}.stderr": 0},
+        {"calibrations.0.thresholds.false_positive_rate": 1},
+        {f"{ISOTONIC}.p": [0, 0, 1], f"{ISOTONIC}.p_low": [0, 0, 1], f"{ISOTONIC}.p_high": [0, 0, 1]},
+        {"calibrations": [], "trained": False},
+    ],
+    ids=str,
+)
+def test_a_manifest_at_the_edge_of_what_can_be_is_accepted(
+    toy: Bundle, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle_module, "_check_tensors", lambda *_: None)
+    for path, value in changes.items():
+        rewrite(toy.folder, partial(set_at, path=path, value=value))
+    open_bundle(toy.folder)
+
+
+def test_as_many_files_as_may_be_are_opened(toy: Bundle) -> None:
+    for i in range(61):
+        (toy.folder / f"{i}.bin").write_bytes(bytes([i]))
+    assert len(seal(toy.folder, toy_fields()).manifest.files) == 64
+    assert pack_bundle(toy.folder, toy.folder.parent / "toy.zip").exists()
+    open_bundle(toy.folder.parent / "toy.zip")
 
 
 def test_states_without_a_step_graph_are_refused(toy: Bundle) -> None:
@@ -455,8 +505,20 @@ def test_files_that_are_too_large_together_are_refused(toy: Bundle) -> None:
     assert "at most 4294967296" in error.problem
 
 
+def test_files_as_large_as_may_be_are_possible() -> None:
+    spec = FileSpec(sha256="0" * 64, size_bytes=2 << 30)
+    sealed_files.check_specs({"a": spec, "b": spec}, partial(BundleError, "toy"))
+
+
+def test_a_bundle_json_as_large_as_may_be_is_read(toy: Bundle) -> None:
+    content = (toy.folder / "bundle.json").read_bytes()
+    (toy.folder / "bundle.json").write_bytes(content.ljust(1 << 20))
+    assert open_bundle(toy.folder).manifest == toy.manifest
+
+
 def test_a_folder_without_a_manifest_is_no_bundle(tmp_path: Path) -> None:
-    assert refusal(write_files(tmp_path / "bare")).where == "bundle.json"
+    error = refusal(write_files(tmp_path / "bare"))
+    assert (error.where, error.problem) == ("bundle.json", "is not in this folder: it is no bundle")
 
 
 def test_a_file_that_is_missing_is_named(toy: Bundle) -> None:
