@@ -28,7 +28,8 @@ from . import sealed_files
 from .config import ClipConfig, CropRecipe, home_folder
 from .errors import BundleError, ConfigError
 from .onnx_file import OnnxFile, TensorInfo, read_onnx
-from .sealed_files import MANIFEST, FileSpec
+from .sealed_files import MANIFEST
+from .sealed_files import FileSpec as FileSpec
 from .strict import Refuse, build, read_json, shown
 
 Graph = Literal["window", "step"]
