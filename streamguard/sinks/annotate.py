@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..errors import ClosedError, SinkError
+from ..events import Score
 from ..picture import Picture
 from ..values import Box, Face, FaceState
 from .sink import discard, part_path, put_in_place, sink_error
@@ -58,18 +59,29 @@ class Label:
     colour: Colour
 
 
-def face_label(face: Face, state: FaceState = FaceState.WARMING_UP) -> Label:
-    """What people want to see of a face: who (id.generation), its state, and what the picture allows."""
+def face_label(face: Face, state: FaceState = FaceState.WARMING_UP, *, score: Score | None = None) -> Label:
+    """What people want to see of a face: who (id.generation), its state, its newest score if there is one, and what the
+    picture allows."""
     quality = face.quality
     return Label(
         box_px=face.box_px,
         lines=(
             f"face {face.face_id}.{face.generation}  {state.replace('_', ' ').lower()}",
+            *(() if score is None else (score_line(score),)),
             f"{quality.size_px:.0f} px  sharp {quality.sharpness:.2f}  light {quality.luma:.2f}",
             f"yaw {quality.yaw_deg:+.0f}  pitch {quality.pitch_deg:+.0f}  whole {quality.presence:.2f}",
         ),
         colour=STATE_COLOURS[state],
     )
+
+
+def score_line(score: Score) -> str:
+    """`p(fake) 0.12 [0.05 to 0.30]`, or the raw score, which is no probability and says so."""
+    if score.p_fake is None:
+        return f"raw {score.raw_score:.2f}, uncalibrated"
+    if score.p_fake_low is None or score.p_fake_high is None:
+        return f"p(fake) {score.p_fake:.2f}"
+    return f"p(fake) {score.p_fake:.2f} [{score.p_fake_low:.2f} to {score.p_fake_high:.2f}]"
 
 
 class AnnotatedVideo:

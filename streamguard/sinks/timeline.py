@@ -1,5 +1,6 @@
 """One picture that tells a whole stream: time to the right, one row a face generation, from birth to loss.
 
+In each bar a line shows the scores, 0 at its foot and 1 at its head; above all rows is the participant's verdict.
 `TracksPicture` is a Sink that gathers rows from events and writes a PNG when it is closed; `draw` is the drawing alone.
 """
 
@@ -7,23 +8,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from ..events import EndOfStream, Event, FaceAppeared, FaceLost, MediaGap, StreamDown, VerdictChanged
+from ..events import (
+    CannotJudge,
+    EndOfStream,
+    Event,
+    FaceAppeared,
+    FaceLost,
+    MediaGap,
+    ParticipantVerdictChanged,
+    Score,
+    StreamDown,
+    VerdictChanged,
+)
 from ..picture import Picture
 from ..values import Box, FaceState, GapCause, LostCause
-from .annotate import STATE_COLOURS, Colour, font
+from .annotate import PANEL, STATE_COLOURS, Colour, font
 from .sink import discard, part_path, put_in_place, sink_error
 
 WIDTH_PX = 1400
 LEFT_PX, RIGHT_PX, TOP_PX, BOTTOM_PX = 190, 110, 76, 58
-ROW_PX, BAR_PX, THUMBNAIL_PX = 64, 26, 52
+ROW_PX, BAR_PX, THUMBNAIL_PX = 64, 30, 52
 MOST_ROWS = 200
 """A picture is for people, and a stream may run for weeks: later faces are only counted."""
+MOST_POINTS = 600
+"""Of one row's line; then neighbours are averaged."""
+SMOOTHING = 4
+"""Lines are drawn so many times larger first, so that their edges are soft."""
 
 GROUND: Colour = (255, 255, 255)
 STRIPE: Colour = (246, 248, 251)
@@ -65,6 +81,42 @@ class Row:
     verdicts: tuple[tuple[float, FaceState], ...] = ()
     """Since when, and what."""
     thumbnail: np.ndarray | None = None  # (H, W, 3) uint8 RGB: the face at birth
+    curve: tuple[tuple[float, float], ...] = ()
+    """Media time and score, 0 to 1: what all evidence of the face adds up to, or else each window's score."""
+    calibrated: bool = True
+    """False: the curve is of raw scores, which are no probabilities."""
+
+
+@dataclass(slots=True)
+class Curve:
+    """Points that come for as long as they like."""
+
+    points: list[tuple[float, float]] = field(default_factory=list)
+    calibrated: bool = False
+    _each: int = 1
+    """Scores in a point."""
+    _in_last: int = 0
+
+    def add(self, score: Score) -> None:
+        best = score.p_face if score.p_face is not None else score.p_fake
+        if best is not None and not self.calibrated:
+            self.calibrated, self.points, self._each, self._in_last = True, [], 1, 0  # raw ones are another scale
+        value = best if self.calibrated else score.raw_score
+        if value is None:
+            return
+        if self.points and self._in_last < self._each:
+            time_s, mean = self.points[-1]
+            kept = self._in_last / (self._in_last + 1)
+            self.points[-1] = (time_s * kept + score.pts_end_s * (1 - kept), mean * kept + value * (1 - kept))
+            self._in_last += 1
+            return
+        self.points.append((score.pts_end_s, value))
+        self._in_last = 1
+        if len(self.points) > MOST_POINTS:
+            pairs = zip(self.points[0:-1:2], self.points[1::2], strict=False)
+            rest = self.points[-1:] if len(self.points) % 2 else []
+            self.points = [((a + c) / 2, (b + d) / 2) for (a, b), (c, d) in pairs] + rest
+            self._each *= 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +145,8 @@ class TracksPicture:
         self._path = path
         self._rows: dict[tuple[int, int], Row] = {}
         self._breaks: list[Break] = []
+        self._curves: dict[tuple[int, int], Curve] = {}
+        self._participant: list[tuple[float, FaceState]] = []
         self._left_out = 0
         self._end_s = 0.0
         self._closed = False
@@ -108,6 +162,15 @@ class TracksPicture:
                 row = self._rows.get((face_id, generation))
                 if row is not None and len(row.verdicts) < MOST_ROWS:
                     self._change((face_id, generation), verdicts=(*row.verdicts, (event.pts_s, state)))
+            case Score(face_id=face_id, generation=generation):
+                if (face_id, generation) in self._rows:
+                    self._curves.setdefault((face_id, generation), Curve()).add(event.kind)
+            case ParticipantVerdictChanged(state=state):
+                before = self._participant[-1][1] if self._participant else None
+                if state is not before and len(self._participant) < MOST_ROWS:
+                    self._participant.append((event.pts_s, state))
+            case CannotJudge():
+                self._broke(event.pts_s, "cannot judge")
             case MediaGap(cause=gap_cause):
                 self._broke(event.pts_s, GAP_WORDS[gap_cause])
             case StreamDown():
@@ -123,13 +186,15 @@ class TracksPicture:
 
     def rows(self) -> list[Row]:
         """Those still there end where the stream's newest event is."""
-        return [
-            replace(row, last_pts_s=max(row.last_pts_s, self._end_s)) if row.lost is None else row
-            for row in self._rows.values()
-        ]
+        rows = []
+        for key, row in self._rows.items():
+            curve = self._curves.get(key, Curve())
+            last_s = max(row.last_pts_s, self._end_s) if row.lost is None else row.last_pts_s
+            rows.append(replace(row, last_pts_s=last_s, curve=tuple(curve.points), calibrated=curve.calibrated))
+        return rows
 
     def draw(self) -> Image.Image:
-        return draw(self.rows(), self._breaks, left_out=self._left_out)
+        return draw(self.rows(), self._breaks, left_out=self._left_out, participant=self._participant)
 
     def close(self) -> None:
         if self._closed:
@@ -180,23 +245,32 @@ class Scale:
         return LEFT_PX + share * (WIDTH_PX - LEFT_PX - RIGHT_PX)
 
 
-def draw(rows: Sequence[Row], breaks: Sequence[Break] = (), *, left_out: int = 0) -> Image.Image:
-    """The whole picture. Rows are ordered by birth."""
+def draw(
+    rows: Sequence[Row],
+    breaks: Sequence[Break] = (),
+    *,
+    left_out: int = 0,
+    participant: Sequence[tuple[float, FaceState]] = (),
+) -> Image.Image:
+    """The whole picture. Rows are ordered by birth; the participant's, if there is one, stands above them."""
     rows = sorted(rows, key=lambda row: (row.first_pts_s, row.face_id, row.generation))
-    height = TOP_PX + max(1, len(rows)) * ROW_PX + BOTTOM_PX
+    lines = len(rows) + bool(participant)
+    height = TOP_PX + max(1, lines) * ROW_PX + BOTTOM_PX
     image = Image.new("RGB", (WIDTH_PX, height), GROUND)
     canvas = ImageDraw.Draw(image)
     scale = _scale(rows, breaks)
     bottom = height - BOTTOM_PX
-    for i in range(0, len(rows), 2):
+    for i in range(0, lines, 2):
         canvas.rectangle((0, TOP_PX + i * ROW_PX, WIDTH_PX, TOP_PX + (i + 1) * ROW_PX - 1), fill=STRIPE)
     _draw_axis(canvas, scale, bottom)
     _draw_title(canvas, rows, left_out)
-    _draw_legend(canvas, rows)
+    _draw_legend(canvas, {state for row in rows for _, state in row.verdicts} | {state for _, state in participant})
     _draw_breaks(canvas, breaks, scale, bottom)
-    for i, row in enumerate(rows):
+    if participant:
+        _draw_participant(canvas, participant, scale, TOP_PX + ROW_PX / 2)
+    for i, row in enumerate(rows, start=bool(participant)):
         _draw_row(image, canvas, row, scale, TOP_PX + i * ROW_PX)
-    if not rows:
+    if not lines:
         canvas.text((WIDTH_PX / 2, TOP_PX + ROW_PX / 2), "no face was seen", font=font(18), fill=FAINT, anchor="mm")
     return image
 
@@ -244,11 +318,15 @@ def _draw_title(canvas: ImageDraw.ImageDraw, rows: Sequence[Row], left_out: int)
     if left_out:
         words += f", and {left_out} later ones that are not drawn"
     canvas.text((20, 16), words, font=font(20), fill=INK)
+    scored = {row.calibrated for row in rows if row.curve}
+    if scored:
+        kinds = {True: "probability of fake", False: "raw score, uncalibrated"}
+        told = "line: " + " or ".join(kinds[kind] for kind in sorted(scored, reverse=True))
+        canvas.text((40 + canvas.textlength(words, font(20)), 28), told, font=font(14), fill=FAINT, anchor="lm")
 
 
-def _draw_legend(canvas: ImageDraw.ImageDraw, rows: Sequence[Row]) -> None:
-    """The colours of the stripes below the bars, if there are any."""
-    seen = {state for row in rows for _, state in row.verdicts}
+def _draw_legend(canvas: ImageDraw.ImageDraw, seen: set[FaceState]) -> None:
+    """The colours of the stripes, if there are any."""
     x: float = WIDTH_PX - 20
     for state in reversed([state for state in FaceState if state in seen]):
         words = state.replace("_", " ").lower()
@@ -269,21 +347,61 @@ def _draw_row(image: Image.Image, canvas: ImageDraw.ImageDraw, row: Row, scale: 
     canvas.text((84, middle - 2), f"face {row.face_id}", font=font(17), fill=INK, anchor="ls")
     canvas.text((84, middle + 4), f"generation {row.generation}", font=font(13), fill=FAINT, anchor="lt")
     _draw_bar(canvas, row, scale, middle, colour)
+    if row.curve:
+        _draw_curve(image, row, scale, middle)
+
+
+def _draw_curve(image: Image.Image, row: Row, scale: Scale, middle: float) -> None:
+    """Scores inside the bar, 0 at its foot and 1 at its head."""
+    left, right = scale.x(row.first_pts_s), max(scale.x(row.last_pts_s), scale.x(row.first_pts_s) + 4)
+    top, height = middle - BAR_PX / 2 + 2, BAR_PX - 4
+    mask = Image.new("L", (SMOOTHING * (math.ceil(right - left) + 1), SMOOTHING * (BAR_PX - 3)))
+    points = [
+        (
+            SMOOTHING * min(max(0.0, scale.x(pts_s) - left), right - left),
+            SMOOTHING * height * (1 - min(1.0, max(0.0, p))),
+        )
+        for pts_s, p in row.curve
+    ]
+    points.insert(0, (max(0.0, points[0][0] - 4 * SMOOTHING), points[0][1]))  # so that a single score shows too
+    ImageDraw.Draw(mask).line(points, fill=255, width=2 * SMOOTHING, joint="curve")
+    small = mask.reduce(SMOOTHING)
+    image.paste(INK, (round(left), round(top)), small)
+
+
+def _draw_participant(
+    canvas: ImageDraw.ImageDraw, changes: Sequence[tuple[float, FaceState]], scale: Scale, middle: float
+) -> None:
+    """What StreamGuard thinks of the participant, from the first verdict to the end, each in words if there is room."""
+    canvas.text((20, middle), "participant", font=font(17), fill=INK, anchor="lm")
+    y0, y1 = middle - BAR_PX / 2, middle + BAR_PX / 2
+    untils = [since for since, _ in changes[1:]] + [scale.end_s]
+    for (since, state), until in zip(changes, untils, strict=True):
+        x0 = scale.x(since)
+        x1 = max(scale.x(until), x0 + 2)
+        canvas.rectangle((x0, y0, x1, y1), fill=STATE_COLOURS[state])
+        words = state.replace("_", " ").lower()
+        if canvas.textlength(words, font(14)) + 12 < x1 - x0:
+            canvas.text(((x0 + x1) / 2, middle), words, font=font(14), fill=PANEL, anchor="mm")
 
 
 def _draw_bar(canvas: ImageDraw.ImageDraw, row: Row, scale: Scale, middle: float, colour: Colour) -> None:
-    """From birth to loss: its times on it where there is room, its states as a stripe below, its end in words."""
+    """From birth to loss: its times where there is room, its states as a stripe below, its end in words. A bar with a
+    line in it is pale, and its times stand at the left."""
     x0 = scale.x(row.first_pts_s)
     x1 = max(scale.x(row.last_pts_s), x0 + 4)
     y0, y1 = middle - BAR_PX / 2, middle + BAR_PX / 2
-    canvas.rounded_rectangle((x0, y0, x1, y1), radius=min(5, (x1 - x0) / 2), fill=colour)
+    pale = tuple((3 * ground + ink) // 4 for ground, ink in zip(GROUND, colour, strict=True)) if row.curve else colour
+    canvas.rounded_rectangle((x0, y0, x1, y1), radius=min(5, (x1 - x0) / 2), fill=pale, outline=colour)
     untils = [since for since, _ in row.verdicts[1:]] + [row.last_pts_s]
     for (since, state), until in zip(row.verdicts, untils, strict=False):
         canvas.rectangle(
             (scale.x(since), y1 + 3, max(scale.x(until), scale.x(since) + 2), y1 + 8), fill=STATE_COLOURS[state]
         )
     words = f"{row.first_pts_s:.2f} to {row.last_pts_s:.2f} s"
-    if canvas.textlength(words, font(14)) + 16 < x1 - x0:
+    if row.curve:
+        canvas.text((84, middle + 19), words, font=font(12), fill=FAINT, anchor="lt")
+    elif canvas.textlength(words, font(14)) + 16 < x1 - x0:
         canvas.text((x0 + 8, middle), words, font=font(14), fill=GROUND, anchor="lm")
     end = LOST_WORDS[row.lost] if row.lost is not None else "still there"
     ink = ALARM if row.lost in _SUSPECT else FAINT

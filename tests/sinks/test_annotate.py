@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -10,11 +11,12 @@ import pytest
 from PIL import Image
 
 from streamguard.errors import ClosedError, SinkError, SinkFullError
+from streamguard.events import Score
 from streamguard.picture import Picture
 from streamguard.sinks import annotate
 from streamguard.sinks.annotate import PANEL, AnnotatedVideo, Label, draw_labels, face_label, text_size
 from streamguard.values import Box, Face, FaceState
-from tests.sample_events import QUALITY
+from tests.sample_events import KINDS, QUALITY
 
 GREY = (90, 90, 90)
 RED = (250, 20, 20)
@@ -103,6 +105,24 @@ def test_face_label_names_id_generation_state_and_quality() -> None:
     )
     assert made.box_px == face.box_px
     assert made.colour == annotate.STATE_COLOURS[FaceState.LIKELY_FAKE]
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"p_fake": 0.12, "p_fake_low": 0.05, "p_fake_high": 0.3}, "p(fake) 0.12 [0.05 to 0.30]"),
+        ({"p_fake": 0.12, "p_fake_low": None, "p_fake_high": None}, "p(fake) 0.12"),
+        ({"p_fake": None, "raw_score": 0.51}, "raw 0.51, uncalibrated"),
+    ],
+)
+def test_face_label_shows_the_score_and_whether_it_is_a_probability(changes: dict[str, float], line: str) -> None:
+    face = Face(
+        face_id=7, generation=2, box_px=Box(1, 2, 3, 4), points_px=np.zeros((5, 2), np.float32), quality=QUALITY
+    )
+    (score,) = [kind for kind in KINDS if isinstance(kind, Score)]
+    made = face_label(face, FaceState.UNCERTAIN, score=replace(score, **changes))  # type: ignore[arg-type]
+    assert made.lines[:2] == ("face 7.2  uncertain", line)
+    assert made.lines[2:] == face_label(face).lines[1:]
 
 
 def test_every_state_has_a_colour_of_its_own() -> None:

@@ -10,13 +10,27 @@ import pytest
 from PIL import Image
 
 from streamguard.errors import SinkError
-from streamguard.events import EndOfStream, Event, FaceAppeared, FaceLost, Kind, MediaGap, StreamDown, VerdictChanged
+from streamguard.events import (
+    CannotJudge,
+    EndOfStream,
+    Event,
+    FaceAppeared,
+    FaceLost,
+    Kind,
+    MediaGap,
+    ParticipantVerdictChanged,
+    Score,
+    StreamDown,
+    VerdictChanged,
+)
 from streamguard.picture import Picture
 from streamguard.sinks import Sink, timeline
 from streamguard.sinks.annotate import STATE_COLOURS
 from streamguard.sinks.timeline import (
     ALARM,
+    BAR_PX,
     FACE_COLOURS,
+    INK,
     LEFT_PX,
     LOST_WORDS,
     RIGHT_PX,
@@ -31,7 +45,7 @@ from streamguard.sinks.timeline import (
     time_words,
 )
 from streamguard.values import Box, FaceState, GapCause, LostCause
-from tests.sample_events import EVENTS, event_of
+from tests.sample_events import EVENTS, KINDS, event_of
 
 BOX = Box(20.0, 20.0, 60.0, 60.0)
 
@@ -46,6 +60,20 @@ def appeared(face_id: int, generation: int = 1) -> FaceAppeared:
 
 def lost(face_id: int, last_s: float, cause: LostCause = LostCause.GONE) -> FaceLost:
     return FaceLost(face_id=face_id, generation=1, cause=cause, last_seen_pts_s=last_s)
+
+
+def score(pts_s: float, **changes: object) -> Event:
+    (sample,) = [kind for kind in KINDS if isinstance(kind, Score)]
+    more = {"face_id": 1, "generation": 1, "pts_start_s": pts_s - 0.56, "pts_end_s": pts_s, **changes}
+    return at(pts_s, replace(sample, **more))  # type: ignore[arg-type]
+
+
+def raw(pts_s: float, value: float) -> Event:
+    return score(pts_s, raw_score=value, p_fake=None, p_fake_low=None, p_fake_high=None, p_face=None)
+
+
+def participant(state: FaceState, previous: FaceState = FaceState.WARMING_UP) -> ParticipantVerdictChanged:
+    return ParticipantVerdictChanged(state=state, previous=previous, p_fake=0.5, face_id=1, generation=1)
 
 
 def row(**changes: object) -> Row:
@@ -121,6 +149,88 @@ def test_states_are_a_stripe_below_the_bar() -> None:
     assert fake[1] == pytest.approx(WIDTH_PX - RIGHT_PX, abs=2)
 
 
+def height_of_line(image: Image.Image, x: float, row_index: int) -> float:
+    """Where the score line crosses this column, as a share of the bar: 0 at its foot, 1 at its head."""
+    top = TOP_PX + row_index * ROW_PX + (ROW_PX - BAR_PX) / 2
+    column = np.asarray(image)[int(top) : int(top + BAR_PX), round(x)].astype(int)
+    ys = np.nonzero(np.abs(column - INK).max(axis=1) < 60)[0]
+    assert len(ys), f"no line at column {x}"
+    return 1 - float(ys.mean()) / (BAR_PX - 1)
+
+
+def test_scores_are_a_line_in_the_bar_at_their_height() -> None:
+    image = draw([row(curve=((1.0, 0.1), (5.0, 0.9), (9.0, 0.9)))])
+    plot = WIDTH_PX - LEFT_PX - RIGHT_PX
+    at_start, at_end = (height_of_line(image, LEFT_PX + plot * share, 0) for share in (0.1, 0.7))
+    assert at_start == pytest.approx(0.1, abs=0.1)
+    assert at_end == pytest.approx(0.9, abs=0.1)
+    assert (np.asarray(draw([row()])) == INK).all(axis=2)[TOP_PX : TOP_PX + ROW_PX, LEFT_PX:].sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "value"),
+    [({}, 0.58), ({"p_face": None}, 0.62), ({"p_face": None, "p_fake": None}, 0.875)],
+    ids=["all evidence first", "else the window's probability", "else the raw score"],
+)
+def test_line_shows_the_best_score_there_is(changes: dict[str, object], value: float, tmp_path: Path) -> None:
+    sink = TracksPicture(tmp_path / "tracks.png")
+    sink.send(at(0.0, appeared(1)))
+    sink.send(score(2.0, **changes))
+    sink.send(score(2.0, face_id=9))  # of a face that has no row
+    (made,) = sink.rows()
+    assert made.curve == ((2.0, value),)
+    assert made.calibrated == (changes.get("p_fake", 1) is not None)
+
+
+def test_raw_scores_and_probabilities_share_no_line(tmp_path: Path) -> None:
+    sink = TracksPicture(tmp_path / "tracks.png")
+    sink.send(at(0.0, appeared(1)))
+    sink.send(raw(1.0, 0.3))
+    sink.send(score(2.0))
+    sink.send(raw(3.0, 0.3))
+    (made,) = sink.rows()
+    assert made.curve == ((2.0, 0.58),)
+
+
+def test_line_of_a_long_life_is_averaged_to_a_bounded_number_of_points(tmp_path: Path) -> None:
+    sink = TracksPicture(tmp_path / "tracks.png")
+    sink.send(at(0.0, appeared(1)))
+    for i in range(20_000):
+        sink.send(raw(float(i), i / 20_000))
+    (made,) = sink.rows()
+    assert timeline.MOST_POINTS / 3 < len(made.curve) <= timeline.MOST_POINTS
+    times, values = np.array(made.curve).T
+    assert values == pytest.approx(times / 20_000, abs=1e-3)
+    assert np.diff(times).max() < 3 * np.diff(times)[:-2].min()
+    assert (times[0] < 100, times[-1] > 19_900) == (True, True)
+
+
+def test_participant_has_a_row_above_all_others(tmp_path: Path) -> None:
+    sink = TracksPicture(tmp_path / "tracks.png")
+    sink.send(at(0.0, appeared(1)))
+    for event in (
+        at(2.0, participant(FaceState.UNCERTAIN)),
+        at(5.0, participant(FaceState.LIKELY_FAKE, FaceState.UNCERTAIN)),
+        at(6.0, participant(FaceState.LIKELY_FAKE, FaceState.LIKELY_FAKE)),
+        at(10.0, EndOfStream(frames=250)),
+    ):
+        sink.send(event)
+    image = sink.draw()
+    plot = WIDTH_PX - LEFT_PX - RIGHT_PX
+    unsure = columns_of(image, STATE_COLOURS[FaceState.UNCERTAIN], 0)
+    fake = columns_of(image, STATE_COLOURS[FaceState.LIKELY_FAKE], 0)
+    assert unsure == pytest.approx((LEFT_PX + plot * 0.2, LEFT_PX + plot * 0.5), abs=2)
+    assert fake == pytest.approx((LEFT_PX + plot * 0.5, WIDTH_PX - RIGHT_PX), abs=3)
+    columns_of(image, FACE_COLOURS[1], 1)
+
+
+def test_participant_who_changes_without_end_is_bounded(tmp_path: Path) -> None:
+    sink = TracksPicture(tmp_path / "tracks.png")
+    for i in range(3 * timeline.MOST_ROWS):
+        sink.send(at(float(i), participant(list(FaceState)[i % 2])))
+    assert len(sink._participant) == timeline.MOST_ROWS
+
+
 def test_break_is_a_line_through_every_row_where_it_happened() -> None:
     breaks = [Break(pts_s=5.0, words="cut")]
     image = draw([row(last_pts_s=4.0), row(face_id=2, last_pts_s=4.0), row(face_id=3, first_pts_s=9.0)], breaks)
@@ -134,6 +244,7 @@ def test_break_is_a_line_through_every_row_where_it_happened() -> None:
     [
         *((MediaGap(cause=cause, gap_s=0.0), timeline.GAP_WORDS[cause]) for cause in GapCause),
         (StreamDown(url="u", code="TIMEOUT", message="", attempt=1), "source down"),
+        (CannotJudge(missing_s=5.0), "cannot judge"),
         (EndOfStream(frames=1), "end of stream"),
     ],
 )
