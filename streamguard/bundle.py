@@ -222,10 +222,10 @@ class Bundle:
 
     def calibration(self, graph: Graph, precision: Precision) -> Calibration | None:
         """What makes a probability of this graph's raw score at this precision; None: nothing does."""
-        of = ((each.graph, each.precision, each) for each in self.manifest.calibrations)
-        return next(
-            (each for its_graph, its_precision, each in of if (its_graph, its_precision) == (graph, precision)), None
-        )
+        for each in self.manifest.calibrations:
+            if (each.graph, each.precision) == (graph, precision):
+                return each
+        return None
 
 
 def open_bundle(path: str | os.PathLike[str] | None = None, *, trusted_sha256: str | None = None) -> Bundle:

@@ -755,12 +755,26 @@ def test_where_nothing_can_be_unpacked_is_told_with_the_remedy(toy: Bundle, tmp_
     assert "Set STREAMGUARD_HOME to a writable folder" in refusal(packed).problem
 
 
+def test_a_disk_that_is_full_while_unpacking_is_told_and_nothing_is_left(
+    toy: Bundle, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> Any:
+        raise OSError(28, "No space left on device")
+
+    packed = pack_bundle(toy.folder, tmp_path / "toy.zip")
+    monkeypatch.setattr(Path, "write_bytes", fails)
+    assert refusal(packed).problem.startswith("cannot be unpacked to ")
+    assert list((home / "bundles").iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["notes.txt", "../notes.txt", "folder/", "/notes.txt", "a\\b", "folder/notes.txt"])
 def test_a_zip_with_more_in_it_is_refused_and_nothing_is_written(
     toy: Bundle, tmp_path: Path, home: Path, name: str
 ) -> None:
     packed = write_zip(tmp_path / "toy.zip", toy.folder, extra=((name, b"x"),))
-    assert refusal(packed).where.replace("'", "").replace("\\\\", "\\") == name
+    error = refusal(packed)
+    assert error.where.replace("'", "").replace("\\\\", "\\") == name
+    assert ("is not named in bundle.json" if name == "notes.txt" else "is no plain file name") in error.problem
     assert not home.exists()
 
 
