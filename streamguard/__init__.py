@@ -19,17 +19,28 @@ import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .config import ClipConfig, FacesConfig, SessionConfig, SourceConfig
+from .config import (
+    ClipConfig,
+    DetectorConfig,
+    EngineConfig,
+    FacesConfig,
+    ScoringConfig,
+    SessionConfig,
+    SourceConfig,
+)
 from .errors import (
     AssetError,
     AssetHashError,
+    BundleError,
     ClosedError,
     CodecUnsupported,
     ConfigError,
     CorruptMedia,
+    EngineError,
     EventFormatError,
     MissingPackageError,
     NoVideo,
+    OverloadedError,
     PictureError,
     SinkError,
     SinkFullError,
@@ -80,6 +91,16 @@ from .values import (
 )
 
 if TYPE_CHECKING:
+    from .bundle import Bundle, open_bundle
+    from .detector import (
+        DetectorStatistics,
+        PushStream,
+        Stream,
+        StreamDetector,
+        StreamStatistics,
+        open_stream_detector,
+    )
+    from .engine.engine import Engine, EngineStatistics
     from .faces.detector import open_detector, open_mesher
     from .run import Turn, drive
     from .session import Session, SessionStatistics
@@ -91,19 +112,29 @@ __version__ = "0.1.0"
 # Names whose modules are heavy: imported when first asked for, so that `import streamguard` stays light.
 # A name added here goes into the block above and into __all__ too.
 _LATER = {
+    "Bundle": "bundle",
+    "DetectorStatistics": "detector",
+    "Engine": "engine.engine",
+    "EngineStatistics": "engine.engine",
     "PushSource": "sources",
+    "PushStream": "detector",
     "Session": "session",
     "SessionStatistics": "session",
     "Source": "sources",
+    "Stream": "detector",
+    "StreamDetector": "detector",
+    "StreamStatistics": "detector",
     "Turn": "run",
     "drive": "run",
     "event_from_json": "wire",
     "event_from_proto": "wire",
     "event_to_json": "wire",
     "event_to_proto": "wire",
+    "open_bundle": "bundle",
     "open_detector": "faces.detector",
     "open_mesher": "faces.detector",
     "open_source": "sources",
+    "open_stream_detector": "detector",
 }
 
 __all__ = [
@@ -112,6 +143,8 @@ __all__ = [
     "AudioChunk",
     "Blinded",
     "Box",
+    "Bundle",
+    "BundleError",
     "CannotJudge",
     "ClipConfig",
     "ClosedError",
@@ -119,7 +152,13 @@ __all__ = [
     "ConfigError",
     "CorruptMedia",
     "Detection",
+    "DetectorConfig",
+    "DetectorStatistics",
     "EndOfStream",
+    "Engine",
+    "EngineConfig",
+    "EngineError",
+    "EngineStatistics",
     "Event",
     "EventFormatError",
     "EventsLost",
@@ -136,15 +175,18 @@ __all__ = [
     "MissingPackageError",
     "NoVideo",
     "Overload",
+    "OverloadedError",
     "ParticipantVerdictChanged",
     "Patch",
     "Picture",
     "PictureError",
     "PushSource",
+    "PushStream",
     "Quality",
     "Reason",
     "Score",
     "Scored",
+    "ScoringConfig",
     "Session",
     "SessionConfig",
     "SessionStatistics",
@@ -161,9 +203,12 @@ __all__ = [
     "SourceTimeout",
     "SourceUnreachable",
     "StageTimes",
+    "Stream",
+    "StreamDetector",
     "StreamDown",
     "StreamGuardError",
     "StreamState",
+    "StreamStatistics",
     "StreamUp",
     "Turn",
     "VerdictChanged",
@@ -173,9 +218,11 @@ __all__ = [
     "event_from_proto",
     "event_to_json",
     "event_to_proto",
+    "open_bundle",
     "open_detector",
     "open_mesher",
     "open_source",
+    "open_stream_detector",
 ]
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent until its host asks to hear

@@ -1,44 +1,50 @@
-"""The asyncio driver: a StreamDetector for programs that live on an event loop. The same engine, sessions and threads.
+"""The asyncio driver: bridges from a detector's threads to an event loop. Engine, sessions and threads are the same.
 
-Nothing of the pipeline runs on the loop: detection would hold it up. Here are only the bridges: opening and closing
-beside the loop, and events that wake it.
-
-    async with open_stream_detector() as detector:
-        async for event in detector.watch("rtsp://camera/1"): ...
+Nothing of the pipeline runs on the loop: detection would hold it up. What takes long is done beside it, and events that
+come from a stream's thread wake it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any, TypeVar
 
-from .detector import Stream, StreamDetector
 from .events import Event
 from .mailbox import Mailbox
 
+T = TypeVar("T", bound=AbstractAsyncContextManager[Any])
+R = TypeVar("R")
+
+
+async def beside_loop(work: Callable[[], R]) -> R:
+    """Done on a thread, and to its end: being cancelled meanwhile does not leave it half done."""
+    return await asyncio.shield(asyncio.ensure_future(asyncio.to_thread(work)))
+
 
 @asynccontextmanager
-async def open_stream_detector(**options: Any) -> AsyncIterator[StreamDetector]:
-    """A StreamDetector, made and closed without holding up the loop. Takes what its constructor takes."""
-    making = asyncio.ensure_future(asyncio.to_thread(lambda: StreamDetector(**options)))
+async def opened_beside_loop(make: Callable[[], T], *, close: Callable[[T], object]) -> AsyncIterator[T]:
+    """What takes long to make, and closes itself as an async context manager. `close` is for one that nobody waits for
+    any more when it is made."""
+    making = asyncio.ensure_future(asyncio.to_thread(make))
     try:
-        detector = await asyncio.shield(making)
+        made = await asyncio.shield(making)
     except asyncio.CancelledError:
-        making.add_done_callback(_close)
+        making.add_done_callback(lambda making: None if _failed(making) else close(making.result()))
         raise
-    async with detector:
-        yield detector
+    async with made:
+        yield made
 
 
-def _close(made: asyncio.Future[StreamDetector]) -> None:
-    if not made.cancelled() and made.exception() is None:
-        made.result().close()
+def _failed(future: asyncio.Future[Any]) -> bool:
+    return future.cancelled() or future.exception() is not None
 
 
-async def iterate(stream: Stream, mailbox: Mailbox) -> AsyncIterator[Event]:
-    """A stream's events, as `async for` gets them. Leaving the loop closes the stream."""
+async def iterate(
+    mailbox: Mailbox, *, leave: Callable[[], None], raise_failure: Callable[[], None]
+) -> AsyncIterator[Event]:
+    """A stream's events, as `async for` gets them."""
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
 
@@ -55,5 +61,5 @@ async def iterate(stream: Stream, mailbox: Mailbox) -> AsyncIterator[Event]:
             if not mailbox.over:
                 await ready.wait()
     finally:
-        stream.begin_close()
-    stream.raise_failure()
+        leave()
+    raise_failure()

@@ -17,13 +17,14 @@ import os
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Any, Self
 
 import numpy as np
 
-from .bundle import open_bundle
+from .bundle import Bundle, open_bundle
 from .clock import MonotonicClock
 from .config import DetectorConfig, SessionConfig
 from .engine.backend import Backend
@@ -37,9 +38,7 @@ from .run import drive
 from .session import Session, SessionStatistics
 from .sources import PushSource, Source, SourceStatistics, open_source, redacted
 from .sources.pixels import ArrayFormat
-
-if TYPE_CHECKING:
-    from av.video.frame import VideoFrame
+from .sources.push import PushedFrame
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +54,8 @@ OnEvent = Callable[[Event], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamStatistics:
+    """What became of one stream's frames, windows and events, and how long scores took."""
+
     alive: bool
     failure: str | None
     """What ended it, if it was no end of stream and no close."""
@@ -79,6 +80,8 @@ class CallbackStatistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorStatistics:
+    """All that a detector can tell of itself: peaks of queues, drops by cause, latency by stage."""
+
     streams: dict[str, StreamStatistics]
     engine: EngineStatistics
     callback: CallbackStatistics
@@ -87,15 +90,16 @@ class DetectorStatistics:
 class StreamDetector:
     """Safe to use from any thread, inside a running event loop, and to close twice. Several may live in one process.
 
-    `bundle`: a folder or zip; None: the one that comes with StreamGuard. `backend` is for tests and for backends of
-    your own; else `config.engine` says which. Making one reads models and compiles them, which takes a second or two.
+    `bundle`: a folder, a zip, or one that was opened; None: the one that comes with StreamGuard. `backend` is for tests
+    and for backends of your own; else `config.engine` says which. Making a detector reads models and compiles them,
+    which takes a second or two.
     """
 
     def __init__(
         self,
         *,
         on_event: OnEvent | None = None,
-        bundle: str | os.PathLike[str] | None = None,
+        bundle: Bundle | str | os.PathLike[str] | None = None,
         config: DetectorConfig | None = None,
         backend: Backend | None = None,
     ) -> None:
@@ -104,9 +108,10 @@ class StreamDetector:
         self._streams: dict[str, Stream] = {}
         self._failed: deque[Stream] = deque(maxlen=FAILURES_KEPT)
         self._closed = False
-        opened = open_bundle(bundle, trusted_sha256=self._config.engine.bundle_sha256)
+        if not isinstance(bundle, Bundle):
+            bundle = open_bundle(bundle, trusted_sha256=self._config.engine.bundle_sha256)
         open_detector(), open_mesher()  # what is missing is missed here, and not on some thread later
-        self._engine = Engine(opened, self._config.engine, backend=backend)
+        self._engine = Engine(bundle, self._config.engine, backend=backend)
         self._callback = None if on_event is None else _Callback(on_event)
 
     def __enter__(self) -> Self:
@@ -128,9 +133,9 @@ class StreamDetector:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        from asyncio import to_thread
+        from .aio import beside_loop
 
-        await to_thread(self.__exit__, kind, error, trace)
+        await beside_loop(lambda: self.__exit__(kind, error, trace))
 
     def open_stream(self, stream_id: str, *, participant_id: str | None = None) -> PushStream:
         """A stream of frames that the program pushes itself."""
@@ -235,6 +240,14 @@ class StreamDetector:
                     self._failed.append(stream)
 
 
+def open_stream_detector(**options: Any) -> AbstractAsyncContextManager[StreamDetector]:
+    """`async with open_stream_detector(...) as detector`: made and closed without holding up the event loop. Takes what
+    StreamDetector takes."""
+    from .aio import opened_beside_loop
+
+    return opened_beside_loop(lambda: StreamDetector(**options), close=StreamDetector.close)
+
+
 class Stream:
     """One stream of a detector. Iterate over it for its events, once: `for event in stream` or `async for`."""
 
@@ -274,7 +287,7 @@ class Stream:
         from .aio import iterate
 
         self._begin_iteration()
-        return iterate(self, self._mailbox)
+        return iterate(self._mailbox, leave=self.begin_close, raise_failure=self.raise_failure)
 
     def close(self) -> None:
         """End it. What was pushed and not looked at yet is dropped. May be called twice."""
@@ -374,7 +387,7 @@ class Stream:
             _put(self._mailbox, event, waits=not self.source.live and self._iterated)
 
     def _fail(self, exc: Exception) -> None:
-        """Told as an event too. Only what is no error of ours, and therefore a bug, is raised by `close` all the same."""
+        """Told as an event too. What is no error of ours, and therefore a bug, is raised by `close` all the same."""
         self._failure = exc
         ours = isinstance(exc, StreamGuardError)
         if not ours:
@@ -401,7 +414,7 @@ class PushStream(Stream):
 
     source: PushSource
 
-    def push(self, frame: np.ndarray | VideoFrame, pts_s: float | None = None, *, format: ArrayFormat = "rgb") -> bool:
+    def push(self, frame: PushedFrame, pts_s: float | None = None, *, format: ArrayFormat = "rgb") -> bool:
         """Hand in a frame, in microseconds: nothing is looked at here. False if an older one that still waited had to
         go for it; that is counted.
 

@@ -100,7 +100,7 @@ class Score:
     raw_score: float
     """The network's own output, 0 to 1. Not a probability."""
     p_fake: float | None = None
-    """Calibrated. None unless the bundle is calibrated for the graph and precision in use, and the picture allows it."""
+    """Calibrated. None if the bundle is not for the graph and precision in use, or the picture allows no judgement."""
     state: FaceState
     reasons: tuple[Reason, ...] = ()
     quality: Quality

@@ -1,7 +1,7 @@
 """The one loop around a session: a source's items in, events out, scored on the way if there is a seat at an engine.
 
-Everything runs through here: `scan` and `watch` on the program's own thread, each stream of a StreamDetector on one of
-its threads, tests on theirs. The session's deadlines are kept here, so a source that has gone silent still makes events.
+Everything runs through here: `scan` on the program's own thread, each stream of a StreamDetector on one of its own.
+The session's deadlines are kept here, so a source that has gone silent still makes events.
 
 A live source's windows are scored beside the loop, and the answers are taken up as they come. A file waits for the
 answers to each frame's windows: it can, and so it gives the same events each time.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Self
 
 from streamguard.bundle import Calibration
 from streamguard.config import SessionConfig
@@ -58,7 +59,7 @@ class Run:
         self.windows: list[Window] = []
         self.heard = EventRecorder()
 
-    def feed(self, times_s: Sequence[float], people: People, **more: object) -> Run:
+    def feed(self, times_s: Sequence[float], people: People, **more: object) -> Self:
         for pts_s in times_s:
             self.session.feed(frame_at(pts_s, people(pts_s), **more), now_s=pts_s)
             self.collect()

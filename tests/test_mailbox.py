@@ -1,4 +1,4 @@
-"""Events on their way to a slow reader: scores go first, whatever goes is counted and named, and nothing waits for him."""
+"""Events on their way to a slow reader: scores go first, and whatever goes is counted and named."""
 
 from __future__ import annotations
 

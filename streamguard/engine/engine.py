@@ -58,6 +58,8 @@ class Percentiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineStatistics:
+    """What runs the network, and what became of the windows that it was given."""
+
     backend: str
     device: str
     graph: str

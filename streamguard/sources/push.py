@@ -27,6 +27,9 @@ from .reader import SOUND_CHUNKS
 from .source import Counters, Item, SourceBase, SourceStatistics
 from .timeline import LONGEST_S, Placed, Timeline
 
+PushedFrame = VideoFrame | np.ndarray
+"""What may be pushed."""
+
 _MICROSECOND = Fraction(1, 1_000_000)
 
 
@@ -69,7 +72,7 @@ class PushSource(SourceBase):
         self._broken: GapCause | None = None
         """Of a frame that could not be shown: the next one tells it."""
 
-    def push(self, frame: VideoFrame | np.ndarray, pts_s: float | None = None, *, format: ArrayFormat = "rgb") -> bool:
+    def push(self, frame: PushedFrame, pts_s: float | None = None, *, format: ArrayFormat = "rgb") -> bool:
         """Hand in a frame; False if an older one that still waited had to go for it.
 
         `pts_s`: its media time; without it an av.VideoFrame's own time counts, and for an array the time since this

@@ -144,7 +144,7 @@ def test_nothing_is_lost_in_silence() -> None:
     """Whatever happens, each piece of work is done, given back, or still waits; counts and content agree."""
     rng = np.random.default_rng(3)
     for graph in ("window", "step"):
-        line = batcher(graph, most_batch=3, stale_after_s=0.5, most_waiting=12)  # type: ignore[arg-type]
+        line = batcher(graph, most_batch=3, stale_after_s=0.5, most_waiting=12)
         put: list[Work] = []
         ended: list[Work] = []
         going: list[list[Work]] = []

@@ -1,0 +1,403 @@
+"""`StreamDetector` as programs embed it, with real faces: it never holds up its host and loses no failure."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import streamguard
+from streamguard.config import DetectorConfig, SourceConfig
+from streamguard.detector import PushStream, StreamDetector
+from streamguard.errors import ClosedError, ConfigError, CorruptMedia, EngineError, PictureError, SourceNotFound
+from streamguard.events import EndOfStream, Event, EventsLost, FaceAppeared, Score, StreamDown, StreamUp
+from streamguard.session import Session
+from streamguard.testing import EventRecorder, FakeBackend, fake_bundle
+from streamguard.values import FaceState
+from tests.clips import one_person, pictures_of, write_video
+
+ALL_WAIT = DetectorConfig(source=SourceConfig(queue_frames=1000))
+"""Frames are pushed as fast as they go, and none is dropped."""
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[np.ndarray]:
+    return pictures_of(one_person(), seconds=3)
+
+
+@pytest.fixture(scope="module")
+def clip(pictures: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_video(tmp_path_factory.mktemp("clip") / "one.mp4", pictures)
+
+
+def push_all(stream: PushStream, pictures: list[np.ndarray]) -> None:
+    for index, picture in enumerate(pictures):
+        stream.push(picture, pts_s=index / 25)
+    stream.end()
+
+
+def detector(backend: FakeBackend | None = None, **options: object) -> StreamDetector:
+    return StreamDetector(bundle=fake_bundle(), backend=backend or FakeBackend(), **options)  # type: ignore[arg-type]
+
+
+def read(events: Iterator[Event], heard: list[Event]) -> None:
+    """What comes before a failure counts too."""
+    for event in events:
+        heard.append(event)
+
+
+def test_pushed_frames_become_events(pictures: list[np.ndarray]) -> None:
+    heard = EventRecorder()
+    with detector(on_event=heard, config=ALL_WAIT) as watching:
+        call = watching.open_stream("room-7", participant_id="alice")
+        push_all(call, pictures)
+        assert call.wait(60)
+    assert heard.kinds()[0] is StreamUp
+    assert heard.kinds()[-1] is EndOfStream
+    assert [one.face_id for one in heard.of(FaceAppeared)] == [1]
+    assert len(heard.of(Score)) >= 1
+    assert {(event.stream_id, event.participant_id) for event in heard.events} == {("room-7", "alice")}
+    assert [event.seq for event in heard.events] == list(range(1, len(heard.events) + 1))
+
+
+def test_a_file_is_iterated_to_its_end(clip: Path) -> None:
+    with detector() as watching:
+        events = list(watching.watch(clip))
+    assert isinstance(events[-1].kind, EndOfStream)
+    assert len([event for event in events if isinstance(event.kind, Score)]) >= 3
+
+
+def test_a_file_gives_the_same_events_each_time(clip: Path) -> None:
+    def seen() -> list[tuple[object, ...]]:
+        with detector() as watching:
+            events = list(watching.watch(clip))
+        return [
+            (
+                event.seq,
+                event.pts_s,
+                (event.kind.pts_end_s, event.kind.raw_score, event.kind.p_face)
+                if isinstance(event.kind, Score)
+                else event.kind,
+            )
+            for event in events
+        ]
+
+    assert seen() == seen()
+
+
+def test_async_iteration_inside_a_running_loop(clip: Path) -> None:
+    async def watch() -> tuple[list[Event], int]:
+        ticks = 0
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                await asyncio.sleep(0)
+                ticks += 1
+
+        ticking = asyncio.create_task(tick())
+        async with streamguard.open_stream_detector(bundle=fake_bundle(), backend=FakeBackend()) as watching:
+            events = [event async for event in watching.watch(clip)]
+        ticking.cancel()
+        return events, ticks
+
+    events, ticks = asyncio.run(watch())
+    assert isinstance(events[-1].kind, EndOfStream)
+    assert ticks > 100, "the loop was held up"
+
+
+def test_a_stream_detector_can_be_used_directly_in_a_loop_too(clip: Path) -> None:
+    async def watch() -> list[Event]:
+        async with detector() as watching:
+            return [event async for event in watching.watch(clip)]
+
+    assert isinstance(asyncio.run(watch())[-1].kind, EndOfStream)
+
+
+def test_leaving_an_async_loop_ends_the_stream(clip: Path) -> None:
+    async def watch() -> bool:
+        async with detector() as watching:
+            stream = watching.watch(clip)
+            events = stream.__aiter__()
+            await anext(events)
+            await events.aclose()  # type: ignore[attr-defined]
+            return await asyncio.to_thread(stream.wait, 60)
+
+    assert asyncio.run(watch())
+
+
+def test_leaving_the_loop_ends_the_stream(clip: Path) -> None:
+    with detector() as watching:
+        stream = watching.watch(clip)
+        for _ in stream:
+            break
+        assert stream.wait(60)
+        assert not stream.statistics().alive
+        with pytest.raises(ClosedError):
+            iter(stream)
+
+
+def test_a_callback_that_hangs_loses_only_its_own_events(pictures: list[np.ndarray]) -> None:
+    """The stream keeps its pace: every frame is looked at while the callback is stuck on its first event."""
+    gate, entered = threading.Event(), threading.Event()
+    heard = EventRecorder()
+
+    def slow(event: Event) -> None:
+        entered.set()
+        gate.wait(60)
+        heard(event)
+
+    config = DetectorConfig(source=SourceConfig(queue_frames=1000), events_waiting=4)
+    with detector(on_event=slow, config=config) as watching:
+        call = watching.open_stream("call")
+        events = iter(call)
+        push_all(call, pictures)
+        seen = list(events)
+        assert entered.is_set()
+        statistics = call.statistics()
+        assert statistics.session.frames == len(pictures)
+        lost = statistics.callback_events.dropped
+        assert lost > 0
+        assert watching.statistics().callback.lost == lost
+        gate.set()
+    assert len(seen) > 4
+    told = [kind.last_seq + 1 - kind.first_seq for kind in heard.of(EventsLost)]
+    assert sum(told) == lost
+    assert len(heard.events) - len(told) + lost == statistics.callback_events.put
+
+
+def test_pushing_is_not_held_up_by_an_engine_that_hangs(pictures: list[np.ndarray]) -> None:
+    """Every frame is taken in while the backend is stuck: pushing waits for nobody, and closing gets through."""
+    backend = FakeBackend()
+    backend.gate.clear()
+    with detector(backend, config=ALL_WAIT) as watching:
+        call = watching.open_stream("call")
+        for index, picture in enumerate(pictures):
+            assert call.push(picture, pts_s=index / 25)
+        assert backend.entered.wait(60)
+        for index in range(200):
+            call.push(pictures[index % len(pictures)], pts_s=10 + index / 25)
+        assert call.statistics().source.decoded.frames_decoded == len(pictures) + 200
+        call.close()
+        backend.gate.set()
+
+
+def test_a_full_queue_drops_its_oldest_frame_says_so_and_counts_it(pictures: list[np.ndarray]) -> None:
+    with detector() as watching:
+        call = watching.open_stream("call")
+        pushed = [call.push(pictures[0], pts_s=index / 25) for index in range(500)]
+        statistics = call.statistics().source.frame_queue
+        assert pushed.count(False) == statistics.dropped > 0
+        assert statistics.peak_waiting == statistics.capacity
+
+
+def test_a_callback_that_raises_is_called_again_and_told_at_the_end(clip: Path) -> None:
+    heard = EventRecorder()
+
+    def bad(event: Event) -> None:
+        heard(event)
+        raise KeyError("my own mistake")
+
+    watching = detector(on_event=bad)
+    watching.watch(clip).wait(60)
+    with pytest.raises(KeyError, match="my own mistake"):
+        watching.close()
+    watching.close()
+    assert heard.kinds()[-1] is EndOfStream
+    assert watching.statistics().callback.failed == len(heard.events) == watching.statistics().callback.called
+
+
+def test_closing_from_the_callback_works(clip: Path) -> None:
+    closed = threading.Event()
+
+    def close(event: Event) -> None:
+        if isinstance(event.kind, FaceAppeared):
+            watching.close()
+            closed.set()
+
+    watching = detector(on_event=close)
+    watching.watch(clip)
+    assert closed.wait(60)
+    watching.close()
+
+
+@pytest.fixture
+def broken_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a bug of ours")
+
+    monkeypatch.setattr(Session, "feed", fail)
+
+
+@pytest.mark.usefixtures("broken_session")
+def test_a_bug_on_a_streams_thread_is_raised_to_who_iterates(clip: Path) -> None:
+    with detector() as watching:
+        heard: list[Event] = []
+        events = iter(watching.watch(clip))
+        with pytest.raises(ZeroDivisionError, match="a bug of ours"):
+            read(events, heard)
+    assert isinstance(heard[-1].kind, StreamDown)
+
+
+@pytest.mark.usefixtures("broken_session")
+def test_and_to_who_pushes(pictures: list[np.ndarray]) -> None:
+    with detector() as watching:
+        call = watching.open_stream("call")
+        call.push(pictures[0])
+        assert call.wait(60)
+        with pytest.raises(ZeroDivisionError):
+            call.push(pictures[1])
+        assert call.statistics().failure == "a bug of ours"
+
+
+@pytest.mark.usefixtures("broken_session")
+def test_and_at_the_latest_by_close(clip: Path) -> None:
+    heard = EventRecorder()
+    watching = detector(on_event=heard)
+    watching.watch(clip).wait(60)
+    with pytest.raises(ZeroDivisionError):
+        watching.close()
+    watching.close()
+    assert [(down.code, down.retry_in_s) for down in heard.of(StreamDown)] == [("INTERNAL", None)]
+
+
+@pytest.mark.usefixtures("broken_session")
+def test_it_does_not_hide_the_error_that_ended_the_with_block(clip: Path) -> None:
+    def use() -> None:
+        with detector() as watching:
+            watching.watch(clip).wait(60)
+            raise ValueError("the caller's own")
+
+    with pytest.raises(ValueError, match="the caller's own"):
+        use()
+
+
+def test_a_backend_that_fails_ends_the_stream_with_its_reason(clip: Path) -> None:
+    backend = FakeBackend()
+    backend.error = RuntimeError("device lost")
+    heard: list[Event] = []
+    with detector(backend) as watching:
+        events = iter(watching.watch(clip))
+        with pytest.raises(EngineError, match="device lost"):
+            read(events, heard)
+    downs = [event.kind for event in heard if isinstance(event.kind, StreamDown)]
+    assert [down.code for down in downs] == ["ENGINE"]
+
+
+def test_a_path_that_does_not_exist_is_an_error_at_once(tmp_path: Path) -> None:
+    with detector() as watching:
+        with pytest.raises(SourceNotFound):
+            watching.watch(tmp_path / "none.mp4")
+        assert watching.statistics().streams == {}
+
+
+def test_a_broken_file_is_told_as_an_event_and_raised(tmp_path: Path) -> None:
+    path = tmp_path / "broken.mp4"
+    path.write_bytes(b"no video" * 1000)
+    heard: list[Event] = []
+    with detector() as watching:
+        events = iter(watching.watch(path))
+        with pytest.raises(CorruptMedia):
+            read(events, heard)
+    assert [event.kind.code for event in heard if isinstance(event.kind, StreamDown)] == ["CORRUPT"]
+
+
+def test_names_are_given_once_at_a_time_and_free_again_afterwards(pictures: list[np.ndarray]) -> None:
+    with detector() as watching:
+        call = watching.open_stream("call")
+        with pytest.raises(ConfigError, match="'call' is open already"):
+            watching.open_stream("call")
+        call.close()
+        watching.open_stream("call").close()
+
+
+def test_what_is_no_picture_is_refused_where_it_is_pushed() -> None:
+    with detector() as watching:
+        call = watching.open_stream("call")
+        with pytest.raises(PictureError):
+            call.push(np.zeros((4, 4), np.float32))
+
+
+def test_nothing_is_opened_after_close(clip: Path) -> None:
+    watching = detector()
+    call = watching.open_stream("call")
+    watching.close()
+    watching.close()
+    with pytest.raises(ClosedError):
+        watching.open_stream("x")
+    with pytest.raises(ClosedError):
+        watching.watch(clip)
+    with pytest.raises(ClosedError):
+        call.push(np.zeros((64, 64, 3), np.uint8))
+
+
+def test_two_detectors_in_one_process_do_not_know_each_other(clip: Path) -> None:
+    heard = EventRecorder(), EventRecorder()
+    bright = FakeBackend(score=lambda crops: 1.0)
+    dark = FakeBackend(score=lambda crops: 0.0)
+    with detector(bright, on_event=heard[0]) as one, detector(dark, on_event=heard[1]) as two:
+        for stream in (one.watch(clip), two.watch(clip)):
+            assert stream.wait(60)
+    assert {score.raw_score for score in heard[0].of(Score)} == {1.0}
+    assert {score.raw_score for score in heard[1].of(Score)} == {0.0}
+
+
+def test_statistics_tell_peaks_drops_and_latency(clip: Path) -> None:
+    with detector() as watching:
+        stream = watching.watch(clip)
+        list(stream)
+        of_stream, of_engine = stream.statistics(), watching.statistics().engine
+    assert of_stream.session.windows == of_engine.scored >= 3
+    assert set(of_stream.latency_s) == {"wait", "queue", "infer", "total"}
+    assert of_stream.latency_s["total"].most >= of_stream.latency_s["wait"].most > 0
+    assert of_engine.batcher.queue.peak_waiting >= 1
+    assert (of_engine.backend, of_engine.graph, of_engine.precision) == ("fake", "window", "fp32")
+    assert of_engine.dropped == {}
+
+
+def test_no_thread_is_left_behind(clip: Path) -> None:
+    before = set(threading.enumerate())
+    with detector(on_event=lambda event: None) as watching:
+        for name in ("a", "b"):
+            watching.open_stream(name)
+        list(watching.watch(clip))
+    left = [thread.name for thread in set(threading.enumerate()) - before if thread.name.startswith("streamguard")]
+    assert left == []
+
+
+def test_the_packaged_bundle_is_untrained_and_says_so_in_every_score(clip: Path) -> None:
+    with StreamDetector() as watching:
+        assert not watching.trained
+        scores = [event.kind for event in watching.watch(clip) if isinstance(event.kind, Score)]
+    assert len(scores) > 5
+    assert {(score.state, score.reasons) for score in scores} == {
+        (FaceState.UNCERTAIN, (streamguard.Reason.UNCALIBRATED,))
+    }
+    assert {score.p_fake for score in scores} == {None}
+
+
+def test_a_program_that_forgets_to_close_still_ends(clip: Path) -> None:
+    code = (
+        "import sys, streamguard as sg\n"
+        "detector = sg.StreamDetector(on_event=lambda event: None)\n"
+        "call = detector.open_stream('call')\n"
+        "for event in detector.watch(sys.argv[1]): break\n"
+        "print('done')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(clip)], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+@pytest.fixture(autouse=True)
+def unhandled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An exception that leaves any thread fails the test."""
+    left: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", left.append)
+    yield
+    assert left == []
