@@ -21,6 +21,7 @@ from ..values import Box
 from .report_page import THUMBNAIL_PX, page
 from .report_story import Story
 from .sink import discard, part_path, put_in_place, sink_error
+from .timeline import cut_thumbnail
 
 JPEG_QUALITY = 78
 
@@ -76,11 +77,9 @@ class Report:
 
 
 def thumbnail(picture: Picture, box_px: Box) -> bytes:
-    """The face with a little of its surroundings, square, as a small JPEG."""
-    x, y = box_px.centre
-    half = 0.65 * max(box_px.width, box_px.height, 2.0)
-    side = 2 * THUMBNAIL_PX
-    rgb = picture.rgb_region((x - half, y - half, x + half, y + half), (side, side))
+    """The face with a little of its surroundings, as a small JPEG."""
     file = io.BytesIO()
-    Image.fromarray(rgb).save(file, format="JPEG", quality=JPEG_QUALITY, optimize=True)
+    Image.fromarray(cut_thumbnail(picture, box_px, 2 * THUMBNAIL_PX)).save(
+        file, format="JPEG", quality=JPEG_QUALITY, optimize=True
+    )
     return file.getvalue()

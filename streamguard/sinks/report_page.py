@@ -106,21 +106,26 @@ def _about(story: Story) -> list[str]:
 
 
 def summary(story: Story) -> str:
-    """The whole report in two or three plain sentences."""
-    length = seconds(story.end_s - story.start_s)
-    if not story.faces:
-        seen = f"No face was seen in {length} of video." if story.end_s > story.start_s else "No face was seen."
-        return f"{seen} Nobody was judged."
-    faces = len(story.faces)
-    more = " or more" if story.generations_left_out else ""
-    said = [f"{faces}{more} {'face' if faces == 1 and not more else 'faces'} in {length} of video."]
-    if story.scores:
-        said.append(f"{count(story.scores, 'window')} scored.")
-    said += _verdicts(story)
+    """The whole report in a few plain sentences."""
+    said = [*_seen(story), *(_verdicts(story) if story.faces else ["Nobody was judged."])]
+    if story.participant and story.participant[-1].state in (FaceState.LIKELY_REAL, FaceState.LIKELY_FAKE):
+        said.append(f"The participant looked {state_words(story.participant[-1].state)} at the end.")
     alarms = sum(mark.times for mark in story.marks if mark.alarming) + story.marks_left_out
     if alarms:
         said.append(f"{count(alarms, 'thing')} went wrong on the way: see “What happened”.")
     return " ".join(said)
+
+
+def _seen(story: Story) -> Iterable[str]:
+    length = f" in {seconds(story.end_s - story.start_s)} of video" if story.end_s > story.start_s else ""
+    if not story.faces:
+        yield f"No face was seen{length}."
+        return
+    more = " or more" if story.generations_left_out else ""
+    faces = len(story.faces)
+    yield f"{faces}{more} {'face' if faces == 1 and not more else 'faces'}{length}."
+    if story.scores:
+        yield f"{count(story.scores, 'window')} scored."
 
 
 def _verdicts(story: Story) -> Iterable[str]:
@@ -332,7 +337,7 @@ def _happened(story: Story) -> Markup:
     marks = story.marks
     for number, mark in enumerate(marks, start=1):
         if story.marks_left_out and number == len(story.early_marks) + 1:
-            rows.append(element("li", f"{count(story.marks_left_out, 'more')} in between, left out.", class_="gap"))
+            rows.append(element("li", f"{story.marks_left_out:,} more in between, left out.", class_="gap"))
         rows.append(_mark(number, mark))
     if story.ended:
         frames = f" after {count(story.frames, 'frame')}" if story.frames is not None else ""

@@ -226,11 +226,12 @@ class TracksPicture:
             self._breaks.append(Break(pts_s=pts_s, words=words, alarming=alarming))
 
 
-def cut_thumbnail(picture: Picture, box_px: Box) -> np.ndarray:
-    """The face with a little of its surroundings, square."""  # (THUMBNAIL_PX, THUMBNAIL_PX, 3) uint8
-    x, y = box_px.centre
-    half = 0.65 * max(box_px.width, box_px.height, 2.0)
-    return picture.rgb_region((x - half, y - half, x + half, y + half), (THUMBNAIL_PX, THUMBNAIL_PX))
+def cut_thumbnail(picture: Picture, box_px: Box, side_px: int = THUMBNAIL_PX) -> np.ndarray:
+    """The face with a little of its surroundings, square. No larger than the picture, whatever the box says."""
+    largest = max(picture.width, picture.height)
+    half = min(0.65 * max(box_px.width, box_px.height, 2.0), largest)
+    x, y = (min(max(place, -largest), 2.0 * largest) for place in box_px.centre)
+    return picture.rgb_region((x - half, y - half, x + half, y + half), (side_px, side_px))  # (side, side, 3) uint8
 
 
 @dataclass(frozen=True, slots=True)
