@@ -278,6 +278,12 @@ def test_what_is_no_onnx_file_is_refused(data: bytes, problem: str) -> None:
     assert problem in refused.value.problem
 
 
+def test_a_name_as_long_and_a_shape_as_deep_as_may_be_are_read() -> None:
+    shape = message(2, message(1, message(2, message(1, b"\x08\x07") * 32)))
+    (found,) = parse(message(7, message(11, message(1, b"x" * 1000) + shape))).inputs
+    assert (found.name, found.shape) == ("x" * 1000, (7,) * 32)
+
+
 def test_a_graph_nested_deeper_than_python_calls_is_walked() -> None:
     data = message(5, external_tensor(location="../deep", length="1").SerializeToString())
     for _ in range(2000):

@@ -168,6 +168,7 @@ def test_what_is_no_plain_json_is_refused(data: bytes, problem: str) -> None:
         ("a.onnx", "a.onnx"),
         ("", "''"),
         ("\x1b[2J", "'\\x1b[2J'"),
+        ("x" * 80, "x" * 80),
         ("x" * 81, "x" * 77 + "..."),
         ("\ud800", "'\\ud800'"),
     ],
