@@ -29,6 +29,7 @@ from streamguard.bundle import (
     Precision,
     Provenance,
     StateSpec,
+    open_bundle,
     seal,
 )
 from streamguard.engine.backend_openvino import OpenVinoBackend, fast_precisions
@@ -71,13 +72,13 @@ def make(out: Path) -> Bundle:
             "step": {each: GraphSpec(file="step.onnx", tolerance=1.0) for each in PRECISIONS},
         }
         loose = seal(folder, fields(net, graphs, [Parity(precision=each, step_to_window=1.0) for each in PRECISIONS]))
-        bundle = seal(folder, fields(net, *measured(net, loose)))
+        seal(folder, fields(net, *measured(net, loose)))
         out.mkdir(parents=True, exist_ok=True)
         for old in out.iterdir():
             old.unlink()
         for path in sorted(folder.iterdir()):
             shutil.copyfile(path, out / path.name)
-    return bundle
+    return open_bundle(out)
 
 
 def fields(

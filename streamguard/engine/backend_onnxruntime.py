@@ -51,10 +51,9 @@ class OnnxRuntimeBackend:
         self._manifest: Manifest = bundle.manifest
         self._inputs = callers_inputs(bundle.manifest, graph)
         self._output = bundle.manifest.output.tensor
-        self._session = _open_session(bundle, graph, precision)
+        self._session: onnxruntime.InferenceSession | None = _open_session(bundle, graph, precision)
         self._threads = ThreadPoolExecutor(calls_at_once(), thread_name_prefix="streamguard-onnxruntime")
         self._pool = SlotPool(NAME, self._new_slot)
-        self._closed = False
 
     @property
     def name(self) -> str:
@@ -84,12 +83,9 @@ class OnnxRuntimeBackend:
     def run(self, arrays: Arrays) -> dict[str, np.ndarray]:
         if self._graph != "window":
             raise EngineError(NAME, "it was opened for the step graph, which has no run")
-        if self._closed:
-            raise ClosedError(f"{NAME} backend")
+        session = self._alive()
         crops = check_arrays(NAME, arrays, self._inputs)["crops"]
-        return self._side_by_side(
-            lambda i: self._session.run([self._output], {"crops": crops[i : i + 1]})[0], len(crops)
-        )
+        return self._side_by_side(lambda i: session.run([self._output], {"crops": crops[i : i + 1]})[0], len(crops))
 
     def open_slot(self) -> int:
         self._need_step()
@@ -99,6 +95,7 @@ class OnnxRuntimeBackend:
 
     def step(self, slots: Sequence[int], arrays: Arrays) -> dict[str, np.ndarray]:
         self._need_step()
+        session = self._alive()
         held = self._pool.of(slots)
         checked = check_arrays(NAME, arrays, self._inputs, count=len(slots))
 
@@ -106,7 +103,7 @@ class OnnxRuntimeBackend:
             slot = held[i]
             for name, array in checked.items():
                 slot.inputs[name][0] = array[i]
-            self._session.run_with_iobinding(slot.bindings[slot.current])
+            session.run_with_iobinding(slot.bindings[slot.current])
             slot.current = 1 - slot.current
             return slot.output
 
@@ -132,13 +129,18 @@ class OnnxRuntimeBackend:
         return 2 * state_bytes(self._manifest) + self._manifest.clip.size_px**2 * 3
 
     def close(self) -> None:
-        self._closed = True
         self._pool.shut()
         self._threads.shutdown()
+        self._session = None
 
     def _need_step(self) -> None:
         if self._graph != "step":
             raise EngineError(NAME, "it was opened for the window graph, which has no slots")
+
+    def _alive(self) -> onnxruntime.InferenceSession:
+        if self._session is None:
+            raise ClosedError(f"{NAME} backend")
+        return self._session
 
     def _side_by_side(self, one: Callable[[int], np.ndarray], count: int) -> dict[str, np.ndarray]:
         """Nothing runs any more when it returns or raises."""
@@ -160,7 +162,7 @@ class OnnxRuntimeBackend:
         halves = (self._new_states(), self._new_states())
         bindings = []
         for read, write in (halves, halves[::-1]):
-            binding = self._session.io_binding()
+            binding = self._alive().io_binding()
             for name, array in (*inputs.items(), *read.items()):
                 binding.bind_input(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
             outputs = {self._output: output, **{state.output: write[state.input] for state in self._manifest.states}}

@@ -49,11 +49,11 @@ class OpenVinoBackend:
         self._output = bundle.manifest.output.tensor
         self._width = bundle.manifest.output.width
         self._bytes_per_slot = _bytes_per_slot(bundle)
+        self._compiled: openvino.CompiledModel | None
         self._compiled, self._device = _compile(bundle, graph, precision)
         self._pool = SlotPool(NAME, self._new_slot)
         # Requests that no call of `run` is using: never more than calls at a time times cores.
         self._idle: deque[openvino.InferRequest] = deque()
-        self._closed = False
 
     @property
     def name(self) -> str:
@@ -83,11 +83,10 @@ class OpenVinoBackend:
     def run(self, arrays: Arrays) -> dict[str, np.ndarray]:
         if self._graph != "window":
             raise EngineError(NAME, "it was opened for the step graph, which has no run")
-        if self._closed:
-            raise ClosedError(f"{NAME} backend")
+        compiled = self._alive()
         crops = check_arrays(NAME, arrays, self._inputs)["crops"]
         scores = np.empty((len(crops), self._width), np.float32)
-        requests = [self._idle_request() for _ in range(min(self.at_once, len(crops)))]
+        requests = [self._idle_request(compiled) for _ in range(min(self.at_once, len(crops)))]
         try:
             for start in range(0, len(crops), self.at_once):
                 rows = range(start, min(start + self.at_once, len(crops)))
@@ -132,23 +131,28 @@ class OpenVinoBackend:
         return self._bytes_per_slot
 
     def close(self) -> None:
-        self._closed = True
         self._pool.shut()
         self._idle.clear()
+        self._compiled = None
 
     def _need_step(self) -> None:
         if self._graph != "step":
             raise EngineError(NAME, "it was opened for the window graph, which has no slots")
 
+    def _alive(self) -> openvino.CompiledModel:
+        if self._compiled is None:
+            raise ClosedError(f"{NAME} backend")
+        return self._compiled
+
     def _new_slot(self) -> _Slot:
-        request = self._compiled.create_infer_request()
+        request = self._alive().create_infer_request()
         return _Slot(request, list(request.query_state()))
 
-    def _idle_request(self) -> openvino.InferRequest:
+    def _idle_request(self, compiled: openvino.CompiledModel) -> openvino.InferRequest:
         try:
             return self._idle.pop()
         except IndexError:
-            return self._compiled.create_infer_request()
+            return compiled.create_infer_request()
 
     def _infer(self, requests: Sequence[openvino.InferRequest], feeds: Sequence[Feed], scores: np.ndarray) -> None:
         """Side by side, into the rows of `scores`. Nothing runs any more when it returns or raises."""
@@ -168,7 +172,7 @@ class OpenVinoBackend:
             except RuntimeError as exc:
                 failure = failure or exc
         if failure is not None:
-            raise EngineError(NAME, f"the {self._graph} graph failed ({_first_line(failure)})") from failure
+            raise EngineError(NAME, f"the {self._graph} graph failed ({_reason(failure)})") from failure
 
 
 def fast_precisions() -> tuple[str, frozenset[Precision]]:
@@ -208,7 +212,7 @@ def _compile(bundle: Bundle, graph: Graph, precision: Precision) -> tuple[openvi
         compiled = core.compile_model(model, "CPU", openvino_settings(INFERENCE_PRECISION[precision]))
         device = str(core.get_property("CPU", "FULL_DEVICE_NAME")).strip()
     except RuntimeError as exc:
-        raise EngineError(NAME, f"{path.name} cannot be run ({_first_line(exc)})") from exc
+        raise EngineError(NAME, f"{path.name} cannot be run ({_reason(exc)})") from exc
     return compiled, device
 
 
@@ -246,5 +250,8 @@ def _openvino() -> Any:
     return ov
 
 
-def _first_line(exc: RuntimeError) -> str:
-    return next((line for line in str(exc).splitlines() if line.strip()), "no reason given")
+def _reason(exc: RuntimeError) -> str:
+    """Without the lines that say where in OpenVINO's own sources it failed."""
+    lines = [line.strip() for line in str(exc).splitlines()]
+    told = [line for line in lines if line and not line.startswith(("Exception from ", "Check '"))]
+    return "; ".join(told)[:400] or "no reason given"
