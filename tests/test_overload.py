@@ -1,0 +1,172 @@
+"""A network that takes 200 ms for a window and ten faces that want one each 0.64 s: what gives, and that it comes back.
+
+The device is simulated on the same clock as the camera, with the session, the batcher and the pace that run live. So
+ten minutes take seconds, and the numbers are the same on every machine.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from streamguard.bundle import Graph
+from streamguard.config import SessionConfig
+from streamguard.engine.batcher import Batcher, Work
+from streamguard.engine.pace import HEADROOM, Pace
+from streamguard.events import Overload, Score
+from streamguard.testing import fake_bundle
+from streamguard.values import Box
+from tests.sessions import Run, scored
+
+RUN_S = 0.2
+PEOPLE = (48, 64, 80, 96, 112, 128, 144, 160, 176, 208)
+PLACES = [(60 + 125 * (i % 5), 95 + 165 * (i // 5)) for i in range(10)]
+
+
+def crowd(count: int) -> dict[int, Box]:
+    return {
+        brightness: Box(x - 30, y - 40, x + 30, y + 40)
+        for brightness, (x, y) in list(zip(PEOPLE, PLACES, strict=True))[:count]
+    }
+
+
+class SlowDevice:
+    """One run at a time. What a seat and the engine's threads do live, on the camera's clock."""
+
+    def __init__(self, graph: Graph = "window", run_s: float = RUN_S) -> None:
+        clip = {"length": 4, "memory": 4} if graph == "step" else {}
+        self.bundle = fake_bundle(graph=graph, **clip)  # type: ignore[arg-type]
+        self.run_s = run_s
+        self.batcher = Batcher(graph=graph, most_batch=8, stale_after_s=1.0)
+        self.pace = Pace(graph=graph, clip=self.bundle.manifest.clip, at_once=1)
+        self.run = Run(
+            SessionConfig(clip=self.bundle.manifest.clip.config(graph)),
+            calibration=self.bundle.manifest.calibrations[0],
+        )
+        self.asked = self.lost = self.most_waiting = 0
+        self._batch: list[Work] = []
+        self._begun_s = self._ready_s = 0.0
+        self._now_s = 0.0
+
+    def watch(self, seconds: float, faces: int) -> SlowDevice:
+        until_s = self._now_s + seconds
+        while self._now_s < until_s - 1e-9:
+            before = len(self.run.windows)
+            self.run.feed([self._now_s], lambda pts_s: crowd(faces))
+            self._submit(before)
+            self._work()
+            self.run.session.set_hop(self.pace.hop_s(self._now_s), self._now_s)
+            self.run.collect()
+            self._now_s += 0.04
+        return self
+
+    def _submit(self, before: int) -> None:
+        for window in self.run.windows[before:]:
+            work = Work(stream=1, window=window, taken_s=self._now_s, live=True)
+            self.pace.ask(work.face, self._now_s)
+            self._lose(self.batcher.add(work))
+            self.asked += 1
+        self.most_waiting = max(self.most_waiting, self.batcher.statistics().queue.waiting)
+        del self.run.windows[:]
+
+    def _work(self) -> None:
+        if self._batch and self._now_s >= self._ready_s - 1e-9:
+            runs = sum(len(work.window.crops) for work in self._batch) if self._steps else len(self._batch)
+            self.pace.measure(
+                self._ready_s - self._begun_s, items=len(self._batch), runs=runs, side_by_side=len(self._batch)
+            )
+            self.run.session.put_scores([scored(work.window, 0.5) for work in self._batch])
+            self.batcher.done(self._batch)
+            self._batch = []
+        if not self._batch:
+            self._batch, stale = self.batcher.take(self._now_s)
+            self._lose(stale)
+            runs = sum(len(work.window.crops) for work in self._batch) if self._steps else len(self._batch)
+            self._begun_s, self._ready_s = self._now_s, self._now_s + runs * self.run_s
+
+    @property
+    def _steps(self) -> bool:
+        return self.bundle.manifest.clip.memory > 0
+
+    def _lose(self, works: list[Work]) -> None:
+        self.lost += len(works)
+        self.run.session.lose_work([work.window for work in works])
+
+    def scores_of(self, since_s: float, until_s: float = 1e9) -> dict[int, list[float]]:
+        """Each face's scored window ends."""
+        found: dict[int, list[float]] = {}
+        for event in self.run.heard.events:
+            if isinstance(event.kind, Score) and since_s <= event.kind.pts_end_s < until_s:
+                found.setdefault(event.kind.face_id, []).append(event.kind.pts_end_s)
+        return found
+
+
+def test_ten_faces_share_a_slow_network_evenly_and_hear_of_it() -> None:
+    device = SlowDevice().watch(60, faces=10)
+    scores = device.scores_of(since_s=20)
+    assert len(scores) == 10
+    counts = [len(times) for times in scores.values()]
+    assert max(counts) - min(counts) <= 1, counts
+    hop_s = device.run.heard.of(Overload)[-1].effective_hop_s
+    assert hop_s == pytest.approx(10 * RUN_S * HEADROOM, abs=0.08)
+    for times in scores.values():
+        assert np.diff(times) == pytest.approx([hop_s] * (len(times) - 1), abs=0.08), "no face is skipped"
+
+
+def test_what_is_dropped_is_counted_and_told_and_little_waits() -> None:
+    device = SlowDevice().watch(30, faces=10)
+    assert device.lost > 0
+    assert sum(one.dropped for one in device.run.heard.of(Overload)) == device.lost
+    assert device.run.session.statistics().work_dropped == device.lost
+    assert device.most_waiting <= 10, "no more than one of each face"
+    before = device.lost
+    device.watch(30, faces=10)
+    assert device.lost == before, "with the hop stretched, nothing needs to be dropped any more"
+
+
+def test_it_recovers_by_itself_when_faces_leave() -> None:
+    device = SlowDevice().watch(20, faces=10).watch(20, faces=2)
+    assert device.run.heard.of(Overload)[-1].effective_hop_s == pytest.approx(0.64)
+    for times in device.scores_of(since_s=30).values():
+        assert np.diff(times) == pytest.approx([0.64] * (len(times) - 1))
+
+
+def test_it_recovers_by_itself_when_the_network_is_fast_again() -> None:
+    device = SlowDevice().watch(20, faces=10)
+    device.run_s = 0.01
+    device.watch(30, faces=10)
+    assert device.run.heard.of(Overload)[-1].effective_hop_s == pytest.approx(0.64)
+    assert {round(gap, 2) for times in device.scores_of(since_s=40).values() for gap in np.diff(times)} == {0.64}
+
+
+def test_the_hop_does_not_swing() -> None:
+    device = SlowDevice().watch(120, faces=10)
+    assert len([one for one in device.run.heard.of(Overload) if one.dropped == 0]) <= 3
+
+
+def test_nothing_is_said_while_there_is_room() -> None:
+    device = SlowDevice().watch(20, faces=2)
+    assert device.run.heard.of(Overload) == []
+    assert device.lost == 0
+
+
+def test_steps_are_stretched_to_whole_replays_evenly_too() -> None:
+    """Ten faces at 12.5 steps a second and 20 ms a step: two and a half times what the device can do."""
+    device = SlowDevice("step", run_s=0.02).watch(60, faces=10)
+    scores = device.scores_of(since_s=25)
+    assert len(scores) == 10
+    counts = [len(times) for times in scores.values()]
+    assert max(counts) - min(counts) <= 2, counts
+    hop_s = device.run.heard.of(Overload)[-1].effective_hop_s
+    assert hop_s == pytest.approx(10 * 0.02 * 8 * HEADROOM, abs=0.09)
+    lost = device.lost
+    device.watch(20, faces=10)
+    assert device.lost == lost
+
+
+def test_steps_recover_too() -> None:
+    device = SlowDevice("step", run_s=0.02).watch(25, faces=10).watch(20, faces=2)
+    for times in device.scores_of(since_s=35).values():
+        assert {round(b - a, 2) for a, b in pairwise(times)} == {0.08}
