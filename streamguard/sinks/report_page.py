@@ -455,6 +455,7 @@ border-radius:6px;margin:16px 0 0}
 table{width:100%;border-collapse:collapse;font-size:14px}
 caption{text-align:left;color:var(--faint);padding-bottom:8px}
 th,td{text-align:left;padding:8px 10px 8px 0;border-top:1px solid var(--grid);vertical-align:top}
+th,td{overflow-wrap:break-word}
 th{font-weight:600;color:var(--faint)}
 .drawing{padding-left:30px;margin:0 2px 4px 0}
 .defs{position:absolute}

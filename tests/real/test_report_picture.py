@@ -152,7 +152,7 @@ def test_report_shows_states_curves_and_faces(scheme: str, browser: str, report:
 
 def test_report_fits_a_telephone(browser: str, report: Path, tmp_path: Path) -> None:
     """Nothing is cut off at the right: the strips end where the cards do."""
-    shown = screenshot(browser, tmp_path, report, width=500, height=3_000)
+    shown = screenshot(browser, tmp_path, report, width=400, height=3_000)
     assert (np.abs(shown[:, -8:].astype(int) - GROUND["light"]).max(axis=2) <= 3).all()
     for state in FaceState:
         assert pixels(shown, STATE_COLOURS[state]) > LEGEND_PX, state
