@@ -264,7 +264,7 @@ def seal(folder: Path, manifest_fields: Mapping[str, Any]) -> Bundle:
         raise refuse("files", "is found out here: leave it out")
     files = sealed_files.describe_folder(folder, refuse)
     try:
-        plain = json.loads(json.dumps({**manifest_fields, "files": files}, allow_nan=False, default=_plain))
+        plain = json.loads(json.dumps({**manifest_fields, "files": files}, allow_nan=False, default=dataclasses.asdict))
     except (TypeError, ValueError) as exc:
         raise refuse(MANIFEST, f"cannot be written as JSON ({exc})") from exc
     manifest = build(Manifest, plain, refuse, fill_defaults=True)
@@ -284,12 +284,6 @@ def pack_bundle(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> 
         raise refuse("", f"{out} would be inside it: only what bundle.json names may be there")
     sealed_files.pack(bundle.folder, bundle.manifest.files, Path(out), refuse)
     return Path(out)
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
 def _bundle(folder: Path, manifest: Manifest, data: bytes, refuse: Refuse) -> Bundle:
