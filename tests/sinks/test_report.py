@@ -36,9 +36,10 @@ from streamguard.events import (
 from streamguard.picture import Picture
 from streamguard.sinks import Sink, report_story
 from streamguard.sinks.annotate import STATE_COLOURS
+from streamguard.sinks.markup import element
 from streamguard.sinks.report import Report
 from streamguard.sinks.report_page import STYLE, is_warning
-from streamguard.sinks.report_story import Story
+from streamguard.sinks.report_story import Bar, Story, merged
 from streamguard.sinks.report_words import (
     GAP_WORDS,
     LOST_MEANING,
@@ -266,6 +267,14 @@ def shows_hostile_text_only(page: Page) -> None:
     assert "\\u202egnp.exe\\u2066" in page.words, "what turns text around is shown, not obeyed"
     assert "\\u0000\\ud800</title></style>-->" in page.words
     assert not re.search("[\x00\u202a-\u202e\u2066-\u2069]", page.text)
+
+
+def test_markup_is_only_what_was_made_as_markup() -> None:
+    hostile = "\"><b onclick='x'>"
+    made = element("p", hostile, element("i", "fine"), title=hostile, hidden=None, aria_label="a")
+    written = "&quot;&gt;&lt;b onclick=&#x27;x&#x27;&gt;"
+    assert made == f'<p title="{written}" aria-label="a">{written}<i>fine</i></p>'
+    assert element("img", src="#") == '<img src="#">'
 
 
 def test_ten_thousand_characters_are_cut_and_counted(written: Callable[..., Page]) -> None:
@@ -552,9 +561,14 @@ def test_what_changes_at_one_moment_is_one_turning_point_with_one_picture(tmp_pa
     path = tmp_path / "report.html"
     with Report(path, title="a call") as report:
         report.send(at(0.5, appeared()))
-        for kind in (verdict(FaceState.LIKELY_FAKE, FaceState.UNCERTAIN), participant(FaceState.LIKELY_FAKE)):
+        for kind, colour in (
+            (verdict(FaceState.LIKELY_FAKE, FaceState.UNCERTAIN), RED),
+            (participant(FaceState.LIKELY_FAKE), GREEN),
+        ):
             report.send(at(4.0, kind))
-            report.see(4.0, 1, 1, painted(RED), BOX)
+            report.see(4.0, 1, 1, painted(colour), BOX)
+    (shown,) = thumbnails(path)
+    assert np.abs(shown[88, 88].astype(int) - RED).max() < 12, "the first stays"
     page = Page(path.read_text(encoding="utf-8"))
     assert len(page.of(tag="li", css="turn")) == 2
     assert len(page.of(tag="img")) == 1
@@ -617,6 +631,17 @@ def test_scores_are_thinned_evenly_and_never_across_generations() -> None:
         assert bar.end_s <= 10_000.0 * bar.generation + 3_333
 
 
+def test_merged_bars_span_both_and_weigh_them_by_their_scores() -> None:
+    one = Bar(generation=1, start_s=1.0, end_s=2.0, raw=0.2, mean=0.1, spread=0.1, scores=3)
+    one = replace(one, p_fake=0.2, low=0.1, high=0.4, p_face=0.3)
+    other = replace(one, start_s=2.0, end_s=3.0, raw=0.6, mean=0.5, p_fake=0.6, low=0.5, high=0.7, p_face=0.4, scores=1)
+    both = merged(one, other)
+    assert (both.start_s, both.end_s, both.scores) == (1.0, 3.0, 4)
+    assert [both.raw, both.p_fake] == pytest.approx([0.3, 0.3])
+    assert (both.low, both.high) == (0.1, 0.7)
+    assert (both.mean, both.p_face) == (0.5, 0.4), "what was known at the end"
+
+
 def test_scores_with_and_without_calibration_in_turns_are_bounded_too() -> None:
     story = Story()
     story.add(at(0.0, appeared()))
@@ -677,9 +702,8 @@ def test_pictures_are_bounded_and_the_telling_ones_win(tmp_path: Path, monkeypat
             report.see(float(face_id), face_id, 1, painted(GREEN), BOX)
         report.send(at(20.0, verdict(FaceState.LIKELY_FAKE, face_id=8)))
         report.see(20.0, 8, 1, painted(RED), BOX)
-    shown = thumbnails(path)
-    assert len(shown) == 5
-    assert np.abs(shown[-1][88, 88].astype(int) - RED).max() < 12
+    shown = [image["alt"] for image in Page(path.read_text(encoding="utf-8")).of(tag="img")]
+    assert shown == [*(f"Face {i} at {i}.00 s, warming up" for i in (2, 3, 4, 5)), "Face 8 at 20.00 s, likely fake"]
     assert "4 pictures of turning points: there were too many." in Page(path.read_text(encoding="utf-8")).plain
 
 
@@ -720,6 +744,11 @@ def test_a_source_that_fails_again_and_again_is_one_line(written: Callable[..., 
     page = written([at(1.0, Blinded(silent_s=2.0)), *down])
     assert "The source failed. Tried again in 30.0 s. 1,000 times. TIMEOUT: m" in page.plain
     assert len(page.of(tag="span", css="badge")) == 3
+
+
+def test_times_that_are_missing_are_never_put_together(written: Callable[..., Page]) -> None:
+    page = written([at(1.0 + i, MediaGap(cause=GapCause.LONG_GAP, gap_s=float(i))) for i in range(3)])
+    assert len(page.of(tag="span", css="badge")) == 4
 
 
 # Files.

@@ -215,6 +215,7 @@ def test_participant_has_a_row_above_all_others(tmp_path: Path) -> None:
         at(10.0, EndOfStream(frames=250)),
     ):
         sink.send(event)
+    assert sink._participant == [(2.0, FaceState.UNCERTAIN), (5.0, FaceState.LIKELY_FAKE)]
     image = sink.draw()
     plot = WIDTH_PX - LEFT_PX - RIGHT_PX
     unsure = columns_of(image, STATE_COLOURS[FaceState.UNCERTAIN], 0)

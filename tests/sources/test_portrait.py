@@ -168,6 +168,25 @@ def test_a_fake_repeats_exactly_and_flickers_from_frame_to_frame(photograph: Pat
     assert flicker[1] > 3 * flicker[0]
 
 
+def test_a_fake_slips_a_little_from_frame_to_frame(photograph: Path) -> None:
+    """Where its mouth and eyes are, against where they belong, in steps of a pixel of a large face."""
+
+    def large(faked: bool, pts_s: float) -> np.ndarray:
+        actor = Actor(person=PEOPLE[0], path=still(300, 300, 330), faked=faked)
+        scene = Scene(photograph=photograph, width=600, height=600, actors=[actor], noise=0.0)
+        grey: np.ndarray = scene.render(pts_s).mean(axis=2)
+        return grey
+
+    def slip(pts_s: float) -> int:
+        original, faked = large(False, pts_s), large(True, pts_s)[220:400, 230:370]
+        shifts = range(-12, 13)
+        return min(shifts, key=lambda dx: np.abs(original[220:400, 230 + dx : 370 + dx] - faked).mean().item())
+
+    slips = [slip(1.0 + i / 25) for i in range(6)]
+    assert len(set(slips)) >= 3
+    assert max(np.abs(slips)) <= 9
+
+
 def test_the_faked_one_stands_beside_the_original_and_moves_in_the_same_rhythm(photograph: Path) -> None:
     scene = faked_beside(photograph)
     assert [actor.faked for actor in scene.actors] == [False, True]
