@@ -35,8 +35,8 @@ Feed = Mapping[str, np.ndarray]
 @dataclass(frozen=True, slots=True)
 class _Slot:
     request: openvino.InferRequest
-    states: list[Any]
-    """Its VariableStates."""
+    states: list[tuple[Any, tuple[int, ...]]]
+    """Its VariableStates with their shapes."""
 
 
 class OpenVinoBackend:
@@ -48,7 +48,7 @@ class OpenVinoBackend:
         self._inputs = callers_inputs(bundle.manifest, graph)
         self._output = bundle.manifest.output.tensor
         self._width = bundle.manifest.output.width
-        self._bytes_per_slot = _bytes_per_slot(bundle)
+        self._bytes_per_slot = _bytes_per_slot(bundle, precision)
         self._compiled: openvino.CompiledModel | None
         self._compiled, self._device = _compile(bundle, graph, precision)
         self._pool = SlotPool(NAME, self._new_slot)
@@ -118,8 +118,8 @@ class OpenVinoBackend:
 
         self._need_step()
         (held,) = self._pool.of([slot])
-        for state in held.states:
-            state.state = ov.Tensor(np.full(state.state.shape, value, np.float32))
+        for state, shape in held.states:
+            state.state = ov.Tensor(np.full(shape, value, np.float32))
 
     def close_slot(self, slot: int) -> None:
         self._need_step()
@@ -146,7 +146,7 @@ class OpenVinoBackend:
 
     def _new_slot(self) -> _Slot:
         request = self._alive().create_infer_request()
-        return _Slot(request, list(request.query_state()))
+        return _Slot(request, [(state, tuple(state.state.shape)) for state in request.query_state()])
 
     def _idle_request(self, compiled: openvino.CompiledModel) -> openvino.InferRequest:
         try:
@@ -236,10 +236,9 @@ def _tensor(port: Any) -> Tensor:
     return Tensor(np.dtype(port.element_type.to_dtype()).name, tuple(lengths[1:]))
 
 
-def _bytes_per_slot(bundle: Bundle) -> int:
-    if "step" not in bundle.manifest.graphs:
-        return 0
-    return 2 * state_bytes(bundle.manifest) + bundle.manifest.clip.size_px**2 * 3
+def _bytes_per_slot(bundle: Bundle, precision: Precision) -> int:
+    state = state_bytes(bundle.manifest) // (2 if precision in ("bf16", "fp16") else 1)
+    return 2 * state + bundle.manifest.clip.size_px**2 * 3
 
 
 def _openvino() -> Any:

@@ -261,8 +261,9 @@ def test_it_says_what_it_is(window: Backend, stepper: Backend) -> None:
     assert (window.graph, stepper.graph) == ("window", "step")
     assert window.at_once >= 1
     assert window.device
-    state_bytes = 4 * sum(int(np.prod(state.shape)) for state in MANIFEST.states)
-    assert stepper.bytes_per_slot >= state_bytes
+    numbers = sum(int(np.prod(state.shape)) for state in MANIFEST.states)
+    bytes_each = 2 if stepper.precision == "bf16" else 4
+    assert stepper.bytes_per_slot >= bytes_each * numbers
 
 
 # What is wrong is refused, by name.
