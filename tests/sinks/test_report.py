@@ -38,8 +38,9 @@ from streamguard.sinks import Sink, report_story
 from streamguard.sinks.annotate import STATE_COLOURS
 from streamguard.sinks.markup import element
 from streamguard.sinks.report import Report
-from streamguard.sinks.report_page import STYLE, is_warning
+from streamguard.sinks.report_page import is_warning
 from streamguard.sinks.report_story import Bar, Story, merged
+from streamguard.sinks.report_style import STYLE
 from streamguard.sinks.report_words import (
     GAP_WORDS,
     LOST_MEANING,
