@@ -97,7 +97,9 @@ def test_media_is_small_unless_it_is_a_picture_of_the_docs() -> None:
 
 
 def test_no_trained_network_and_no_pickle_is_in_the_repository() -> None:
-    assert [str(path.relative_to(ROOT)) for path in FILES if path.suffix.lower() in MODELS] == []
+    """But for the bundle that is never trained: tests/test_untrained.py makes it again, from a seed."""
+    found = [path.relative_to(ROOT) for path in FILES if path.suffix.lower() in MODELS]
+    assert [str(path) for path in found if path.parent.as_posix() != "streamguard/bundles/untrained"] == []
 
 
 def test_no_code_opens_pickles() -> None:

@@ -22,7 +22,8 @@ answers become probabilities and verdicts. It is a folder or a zip. Each of thes
 ends with code 4 where anything is not as it must be.
 
 inspect  say what it is, for people, or with --json for programs
-verify   only check; with --sha256 accept no other bundle than that one
+verify   check, and run every graph on every backend that is installed here: they must give the same scores, within
+         the bundle's tolerances; with --sha256 accept no other bundle than that one
 pack     write a folder as a zip; the same folder always gives the same bytes
 """
 _DEFAULT = "a folder or a zip; default: the bundle that comes with StreamGuard"
@@ -64,11 +65,29 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _verify(bundle: Bundle) -> None:
-    """`open_bundle` has checked everything that needs no engine."""
+    """`open_bundle` has checked everything that needs no engine. What runs here is then held against each other."""
+    from ..engine.parity import measure
+    from ..errors import BundleError
+
     files = bundle.manifest.files
     total = _size(sum(spec.size_bytes for spec in files.values()))
     print(f"{bundle.name}: bundle.json, {len(files)} files ({total}) and their graphs are as they must be")
     print(f"sha256 {bundle.sha256}")
+    print("\nlargest difference of raw scores on made-up clips:")
+    rows = measure(bundle)
+    for row in rows:
+        what = f"{row.backend} {row.graph} {row.precision}"
+        verdict = "ok" if row.ok else "TOO MUCH"
+        print(f"  {what:<26} to {row.compared_to:<24} {row.difference:.1e} of {row.tolerance:.1e} allowed  {verdict}")
+    if not rows:
+        print("  nothing to compare: one graph, one precision and one backend run here")
+    for row in rows:
+        if not row.ok:
+            raise BundleError(
+                bundle.name,
+                f"graphs.{row.graph}.{row.precision}",
+                f"{row.backend} is {row.difference:.1e} off {row.compared_to}, and {row.tolerance:.1e} is allowed",
+            )
 
 
 def _sha256(text: str) -> str:

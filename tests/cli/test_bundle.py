@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from streamguard import bundle as bundle_module
 from streamguard.bundle import Bundle, open_bundle, seal
 from streamguard.cli.bundle import _size
 from streamguard.cli.main import main
+from streamguard.engine import parity
 from tests.test_bundle import make_toy, toy_fields, write_files
 
 
@@ -103,11 +105,18 @@ def test_inspect_tells_programs_the_manifest(toy: Bundle, capsys: pytest.Capture
     assert told["manifest"] == json.loads((toy.folder / "bundle.json").read_text())
 
 
-def test_verify_is_content_with_a_sound_bundle(toy: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bundle", "verify", str(toy.folder), "--sha256", toy.sha256.upper()]) == 0
-    first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith("toy 1.0: bundle.json, 3 files (")
-    assert second == f"sha256 {toy.sha256}"
+def test_verify_is_content_with_a_sound_bundle(capsys: pytest.CaptureFixture[str]) -> None:
+    sha256 = open_bundle().sha256
+    assert main(["bundle", "verify", "--sha256", sha256.upper()]) == 0
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith("untrained 1: bundle.json, 3 files (")
+    assert second == f"sha256 {sha256}"
+
+
+def test_verify_refuses_a_graph_that_nothing_can_run(toy: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what tensors it has, and computes none of them."""
+    assert main(["bundle", "verify", str(toy.folder)]) == 1
+    assert "openvino: step.onnx cannot be run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("action", ["inspect", "verify"])
@@ -139,3 +148,29 @@ def test_pack_makes_a_zip_that_opens(toy: Bundle, tmp_path: Path, capsys: pytest
 
 def test_sizes_are_told_as_people_say_them() -> None:
     assert [_size(size) for size in (24, 99_999, 100_000, 12_345_678)] == ["24 B", "100.0 kB", "0.1 MB", "12.3 MB"]
+
+
+def test_verify_runs_the_graphs_and_tells_how_far_they_are_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bundle", "verify"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"openvino step fp32 +to openvino window fp32 .* allowed  ok", said)
+    assert re.search(r"onnxruntime window fp32 +to openvino window fp32 .* allowed  ok", said)
+
+
+def test_verify_refuses_a_bundle_whose_backends_disagree(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = parity.ParityRow(
+        backend="openvino",
+        graph="step",
+        precision="bf16",
+        compared_to="openvino step fp32",
+        difference=0.3,
+        tolerance=0.1,
+    )
+    monkeypatch.setattr(parity, "measure", lambda bundle: [row])
+    assert main(["bundle", "verify"]) == 4
+    assert (
+        "graphs.step.bf16: openvino is 3.0e-01 off openvino step fp32, and 1.0e-01 is allowed"
+        in capsys.readouterr().err
+    )
