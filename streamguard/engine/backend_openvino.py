@@ -48,7 +48,7 @@ class OpenVinoBackend:
         self._inputs = callers_inputs(bundle.manifest, graph)
         self._output = bundle.manifest.output.tensor
         self._width = bundle.manifest.output.width
-        self._bytes_per_slot = _bytes_per_slot(bundle, precision)
+        self._bytes_per_slot = _bytes_per_slot(bundle)
         self._compiled: openvino.CompiledModel | None
         self._compiled, self._device = _compile(bundle, graph, precision)
         self._pool = SlotPool(NAME, self._new_slot)
@@ -127,7 +127,10 @@ class OpenVinoBackend:
 
     @property
     def bytes_per_slot(self) -> int:
-        """State, twice (OpenVINO reads one half while it writes the other), and the request's own copy of its input."""
+        """State, twice (OpenVINO reads one half while it writes the other), and the request's own copy of its input.
+
+        Less in bf16 and fp16, where OpenVINO may keep states in half the bytes.
+        """
         return self._bytes_per_slot
 
     def close(self) -> None:
@@ -236,9 +239,8 @@ def _tensor(port: Any) -> Tensor:
     return Tensor(np.dtype(port.element_type.to_dtype()).name, tuple(lengths[1:]))
 
 
-def _bytes_per_slot(bundle: Bundle, precision: Precision) -> int:
-    state = state_bytes(bundle.manifest) // (2 if precision in ("bf16", "fp16") else 1)
-    return 2 * state + bundle.manifest.clip.size_px**2 * 3
+def _bytes_per_slot(bundle: Bundle) -> int:
+    return 2 * state_bytes(bundle.manifest) + bundle.manifest.clip.size_px**2 * 3
 
 
 def _openvino() -> Any:
