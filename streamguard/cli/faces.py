@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..config import ClipConfig, SessionConfig, SourceConfig
-from ..errors import ConfigError
+from ..config import ClipConfig, SessionConfig
 from .main import COMMANDS, Subparsers
-
-if TYPE_CHECKING:
-    from ..faces.detector import FaceDetector, FaceMesher
-    from ..session import Session
-    from ..sources import Source
+from .options import add_seconds, add_source_options, add_target, check_seconds, source_config
 
 SHOWS_EVENTS = True
 
@@ -45,12 +38,10 @@ def add_parser(subparsers: Subparsers) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "target", metavar="TARGET", help="file, URL (rtsp, rtsps, rtmp, srt, http, hls, udp) or webcam[:N]"
-    )
+    add_target(parser)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write annotated.mp4, tracks.png and events.jsonl")
     parser.add_argument("--no-video", action="store_true", help="with --out: leave out annotated.mp4, the costly one")
-    parser.add_argument("--seconds", type=float, metavar="N", help="stop after so much media time")
+    add_seconds(parser, "stop after so much media time")
     parser.add_argument(
         "--detector", type=Path, metavar="FILE.onnx", help="a YuNet or SCRFD network instead of the built-in one"
     )
@@ -60,9 +51,7 @@ def add_parser(subparsers: Subparsers) -> None:
         default="gml",
         help="whose windows to count: gml (8 crops, 80 ms apart) or altfreezing (32 crops, 40 ms apart)",
     )
-    parser.add_argument("--udp", action="store_true", help="RTSP over UDP instead of TCP")
-    parser.add_argument("--ca-file", metavar="FILE.pem", help="trust these CA certificates for rtsps and https")
-    parser.add_argument("--insecure", action="store_true", help="accept any TLS certificate")
+    add_source_options(parser)
 
 
 CLIPS = {
@@ -74,70 +63,20 @@ CLIPS = {
 def run(args: argparse.Namespace) -> int:
     from ..session import Session
     from ..sources import open_source
-    from .record import refuse_own_input
+    from .finders import finders
+    from .follow import show_and_record
+    from .record import TRACKS, Files, refuse_own_input
+    from .view import FaceView
 
     check_seconds(args.seconds)
+    files = None
     if args.out is not None:
-        refuse_own_input(args.out, args.target, video=not args.no_video)
-    config = SourceConfig(
-        rtsp_transport="udp" if args.udp else "tcp", tls_ca_file=args.ca_file, tls_verify=not args.insecure
-    )
-    with open_source(args.target, config) as source:
+        files = Files(folder=args.out, video=not args.no_video, picture=TRACKS)
+        refuse_own_input(files, args.target)
+    with open_source(args.target, source_config(args)) as source:
         detector, mesher = finders(args.detector)  # after a look whether there is such a file
         settings = SessionConfig(clip=CLIPS[args.clip])
         # The source's own name for itself is without credentials.
         session = Session(settings, detector=detector, mesher=mesher, stream_id=source.url)
-        return watch(source, session, out=args.out, video=not args.no_video, seconds=args.seconds)
-
-
-def check_seconds(seconds: float | None) -> None:
-    if seconds is not None and not 0 < seconds < inf:  # not: so that nan is refused as well
-        raise ConfigError("--seconds", f"must be more than 0, not {seconds:g}")
-
-
-def finders(path: Path | None = None) -> tuple[FaceDetector, FaceMesher]:
-    """The detector and the mesher; model files that are missing are fetched, with a progress bar."""
-    from ..assets import pull
-    from ..faces.detector import open_detector, open_mesher
-    from .models import ProgressBar
-
-    progress = ProgressBar() if sys.stderr.isatty() else None
-    try:
-        pull(progress=progress)
-    finally:
-        if progress is not None:
-            progress.close()
-    return open_detector(path), open_mesher()
-
-
-def watch(
-    source: Source, session: Session, *, out: Path | None, video: bool = True, seconds: float | None = None
-) -> int:
-    """Drive the session to its end, showing and recording what happens; returns the exit code.
-
-    Ctrl-C and SIGTERM are ends like any other: the files are finished and named. Only their exit codes differ.
-    """
-    from ..run import drive
-    from ..values import Frame
-    from .record import Recording
-    from .stop import StopSignals
-    from .view import FaceView
-
-    first_pts_s: float | None = None
-    with (
-        StopSignals() as stop,
-        FaceView(sys.stdout, session, source) as view,
-        Recording(out, session, video=video) as recording,
-    ):
-        for turn in drive(source, session):
-            view.show(turn)
-            recording.take(turn)
-            if stop.came:
-                break
-            if seconds is not None and isinstance(turn.item, Frame):
-                first_pts_s = turn.item.pts_s if first_pts_s is None else first_pts_s
-                if turn.item.pts_s - first_pts_s >= seconds:
-                    break
-    for path in recording.files:
-        print(f"wrote {path}")
-    return stop.exit_code
+        view = FaceView(sys.stdout, session, source)
+        return show_and_record(view, files, seconds=args.seconds)

@@ -20,8 +20,10 @@ from .. import __version__
 from ..errors import AssetError, BundleError, ConfigError, MissingPackageError, SourceError, StreamGuardError
 
 COMMANDS = {
-    "faces": "watch a video or stream and print what happens to each face",
-    "demo": "make a test video, watch it, and write an annotated copy",
+    "scan": "judge every face in video files, and write a report of each",
+    "watch": "judge every face in a live stream or webcam while it runs",
+    "demo": "scan a test video with a face that is faked by code, or your webcam",
+    "faces": "find and follow faces, and print what happens to each; judges nobody",
     "models": "fetch and check the model files that find faces",
     "bundle": "say what a network's bundle is, check all of it, or pack it",
     "doctor": "tell what this machine can run, and how to mend what is missing",
@@ -39,6 +41,9 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (Exception, 1),
 )
 """The first that fits counts. argparse itself ends with 2 on a wrong command line."""
+
+LIKELY_FAKE = 10
+"""Not an error: `scan` and `watch` are done, and somebody was LIKELY_FAKE."""
 
 # argparse's own type for what add_subparsers returns.
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -91,7 +96,8 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="streamguard",
         description="Tells, face by face, whether a face in live video is being faked.",
-        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage or setting, 3 source, 4 model or package missing.",
+        epilog="Exit codes: 0 done, 10 somebody was LIKELY_FAKE (scan, watch), 1 failed, 2 wrong usage or setting, "
+        "3 source, 4 model or package missing, 130 Ctrl-C, 141 the reader left, 143 SIGTERM.",
     )
     parser.add_argument("--version", action="version", version=f"streamguard {__version__}")
     _add_verbose(parser, 0)

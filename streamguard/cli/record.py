@@ -1,58 +1,101 @@
-"""What `--out FOLDER` writes while a command watches: an annotated video, a picture of the tracks, the events."""
+"""What a command writes while it watches: an annotated video, a picture of the whole time, the events, a report."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from ..errors import ConfigError
-from ..events import FaceAppeared
+from ..events import FaceAppeared, FaceLost, ParticipantVerdictChanged, Score, VerdictChanged
 from ..run import Turn
 from ..session import Session
 from ..sinks.annotate import AnnotatedVideo, face_label
 from ..sinks.jsonl import JsonLines
+from ..sinks.report import Report
+from ..sinks.sink import Sink
 from ..sinks.timeline import TracksPicture
 from ..sources.address import address_of
-from ..values import Frame
+from ..values import Box, Frame
 
-VIDEO, TRACKS, EVENTS = "annotated.mp4", "tracks.png", "events.jsonl"
+VIDEO, TRACKS, TIMELINE, EVENTS, REPORT = "annotated.mp4", "tracks.png", "timeline.png", "events.jsonl", "report.html"
+
+Key = tuple[int, int]
+"""Face id and generation."""
 
 
-def refuse_own_input(out: Path, target: str, *, video: bool) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heading:
+    """What a report says above all."""
+
+    title: str
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """Which files are written, and where."""
+
+    folder: Path
+    video: bool = True
+    picture: str = TIMELINE
+    """Name of the picture of the whole time."""
+    report: Heading | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """In the order in which people look at them."""
+        wanted = {REPORT: self.report is not None, VIDEO: self.video, self.picture: True, EVENTS: True}
+        return [name for name, is_wanted in wanted.items() if is_wanted]
+
+
+def refuse_own_input(files: Files, target: str | Path) -> None:
     """A file that is watched must not be written meanwhile, whatever name leads to it."""
     address = address_of(target)
     if address.kind != "file":
         return
     source = Path(address.location)
-    for name in (VIDEO, TRACKS, EVENTS) if video else (TRACKS, EVENTS):
-        for path in (out / name, out / f"{name}.part"):
+    for name in files.names:
+        for path in (files.folder / name, files.folder / f"{name}.part"):
             if path.exists() and source.exists() and path.samefile(source):
                 raise ConfigError("--out", f"{path} is the file to watch and would be overwritten: name another folder")
 
 
 class Recording:
-    """Nothing is written if `out` is None. Closing finishes the files, also after an error."""
+    """Nothing is written if `files` is None. Closing finishes the files, also after an error."""
 
-    def __init__(self, out: Path | None, session: Session, *, video: bool) -> None:
-        self._out = out
+    def __init__(self, files: Files | None, session: Session) -> None:
+        self._files = files
         self._session = session
-        self._wants_video = video
         self._stack = ExitStack()
-        self._events: JsonLines | None = None
+        self._sinks: list[Sink] = []
         self._tracks: TracksPicture | None = None
+        self._report: Report | None = None
         self._video: AnnotatedVideo | None = None
+        # The newest frame, the faces in it, and their newest scores: an answer may come when the frame is over.
+        self._frame: Frame | None = None
+        self._boxes: dict[Key, Box] = {}
+        self._scores: dict[Key, Score] = {}
 
     def __enter__(self) -> Self:
-        if self._out is not None:
-            with ExitStack() as opened:
-                self._events = opened.enter_context(JsonLines.create(self._out / EVENTS))
-                self._tracks = TracksPicture(self._out / TRACKS)
-                opened.callback(self._tracks.close)
-                if self._wants_video:
-                    self._video = opened.enter_context(AnnotatedVideo(self._out / VIDEO))
-                self._stack = opened.pop_all()  # nothing failed: they stay open
+        if self._files is None:
+            return self
+        folder = self._files.folder
+        with ExitStack() as opened:
+            self._sinks.append(opened.enter_context(JsonLines.create(folder / EVENTS)))
+            self._tracks = TracksPicture(folder / self._files.picture)
+            opened.callback(self._tracks.close)
+            self._sinks.append(self._tracks)
+            if self._files.report is not None:
+                heading = self._files.report
+                self._report = Report(folder / REPORT, title=heading.title, notes=heading.notes)
+                self._sinks.append(opened.enter_context(self._report))
+            if self._files.video:
+                self._video = opened.enter_context(AnnotatedVideo(folder / VIDEO))
+            self._stack = opened.pop_all()  # nothing failed: they stay open
         return self
 
     def __exit__(
@@ -61,27 +104,48 @@ class Recording:
         self._stack.close()
 
     @property
-    def files(self) -> list[Path]:
+    def written(self) -> list[Path]:
         """What was written, once closed. Files of an earlier run do not count."""
-        if self._out is None:
+        if self._files is None:
             return []
-        made = {
-            VIDEO: self._video is not None and self._video.pictures > 0,
-            TRACKS: self._tracks is not None,
-            EVENTS: self._events is not None,
-        }
-        return [self._out / name for name, is_new in made.items() if is_new]
+        no_picture = self._video is None or self._video.pictures == 0
+        return [self._files.folder / name for name in self._files.names if not (name == VIDEO and no_picture)]
 
     def take(self, turn: Turn) -> None:
-        frame = turn.item if isinstance(turn.item, Frame) else None
+        if isinstance(turn.item, Frame):
+            self._frame = turn.item
+            self._boxes = {(face.face_id, face.generation): face.box_px for face in self._session.faces()}
         for event in turn.events:
-            if self._events is not None:
-                self._events.send(event)
-            if self._tracks is not None:
-                self._tracks.send(event)
-                if frame is not None and isinstance(event.kind, FaceAppeared):
-                    kind = event.kind
-                    self._tracks.see(kind.face_id, kind.generation, frame.picture, kind.box_px)
-        if self._video is not None and frame is not None:
-            labels = [face_label(face, self._session.face_state(face)) for face in self._session.faces()]
-            self._video.add(frame.picture, frame.pts_s, labels)
+            for sink in self._sinks:
+                sink.send(event)
+            self._note(event.kind)
+        if self._video is not None and isinstance(turn.item, Frame):
+            self._draw(self._video, turn.item)
+
+    def _note(self, kind: object) -> None:
+        """Right after the sinks took the event: what they show of it."""
+        match kind:
+            case FaceAppeared(face_id=face_id, generation=generation, box_px=box_px):
+                self._see((face_id, generation), box_px)
+            case VerdictChanged() | ParticipantVerdictChanged():
+                key = kind.face_id, kind.generation
+                self._see(key, self._boxes.get(key))
+            case Score():
+                self._scores[kind.face_id, kind.generation] = kind
+            case FaceLost():
+                self._scores.pop((kind.face_id, kind.generation), None)
+
+    def _see(self, key: Key, box_px: Box | None) -> None:
+        if self._frame is None or box_px is None:
+            return
+        if self._tracks is not None:
+            self._tracks.see(*key, self._frame.picture, box_px)
+        if self._report is not None:
+            self._report.see(self._frame.pts_s, *key, self._frame.picture, box_px)
+
+    def _draw(self, video: AnnotatedVideo, frame: Frame) -> None:
+        labels = [
+            face_label(face, self._session.face_state(face), score=self._scores.get((face.face_id, face.generation)))
+            for face in self._session.faces()
+        ]
+        video.add(frame.picture, frame.pts_s, labels)

@@ -1,8 +1,7 @@
-"""`streamguard faces` and `streamguard demo`, run as people run them, on a small video made by code."""
+"""`streamguard faces`, run as people run it, on a small video made by code."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -13,25 +12,15 @@ import av
 import pytest
 from PIL import Image
 
-from streamguard.assets import asset_path
 from streamguard.cli.main import main
-from streamguard.sources.portrait import PEOPLE, Actor, Scene, still
 from streamguard.wire import event_from_json
+from tests.clips import one_person, pictures_of, write_video
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two seconds of one person, 320x180."""
-    path = tmp_path_factory.mktemp("clip") / "one.mp4"
-    actor = Actor(person=PEOPLE[0], path=still(160, 90, 70))
-    scene = Scene(photograph=asset_path("portrait"), width=320, height=180, actors=[actor])
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
-        for index in range(50):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(scene.render(index / 25), format="rgb24")))
-        container.mux(stream.encode(None))
-    return path
+    return write_video(tmp_path_factory.mktemp("clip") / "one.mp4", pictures_of(one_person(), 2.0))
 
 
 def test_each_event_is_a_line_and_a_summary_ends_it(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,9 +78,7 @@ def test_altfreezing_windows_are_counted_on_their_own_grid(clip: Path, capsys: p
         (["faces", "no/such/file.mp4"], 3, "does not exist"),
         (["faces", "x.mp4", "--seconds", "-1"], 2, "--seconds"),
         (["faces", "x.mp4", "--seconds", "nan"], 2, "--seconds"),
-        (["demo", "--seconds", "0"], 2, "--seconds"),
-        (["demo", "--seconds", "-1"], 2, "--seconds"),
-        (["demo", "--seconds", "inf"], 2, "--seconds"),
+        (["faces", "x.mp4", "--seconds", "inf"], 2, "--seconds"),
         (["faces"], 2, "TARGET"),
         (["faces", "x.mp4", "--clip", "mover"], 2, "mover"),
     ],
@@ -157,18 +144,6 @@ def test_a_signal_finishes_the_files_and_is_told_in_the_exit_code(
     assert (tmp_path / "tracks.png").exists()
 
 
-def test_the_demo_shows_two_people_and_says_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", "--seconds", "2", "--out", str(tmp_path)]) == 0
-    said = capsys.readouterr().out
-    assert "Nobody is judged" in said
-    assert "face 1.1 appeared" in said
-    assert "face 2.1 appeared" in said
-    with av.open(str(tmp_path / "annotated.mp4")) as container:
-        assert sum(1 for _ in container.decode(video=0)) == 50
-    events = (tmp_path / "events.jsonl").read_text().splitlines()
-    assert json.loads(events[0])["streamUp"]["codec"] == "portrait"
-
-
 @pytest.mark.parametrize("name", ["annotated.mp4", "tracks.png", "events.jsonl"])
 def test_a_file_that_would_be_overwritten_while_it_is_read_is_refused(
     name: str, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -220,7 +195,7 @@ def test_a_file_is_looked_for_before_models_are_fetched(
     def fetching(*_: object) -> None:
         raise AssertionError("too early")
 
-    monkeypatch.setattr("streamguard.cli.faces.finders", fetching)
+    monkeypatch.setattr("streamguard.cli.finders.finders", fetching)
     assert main(["faces", "no/such/file.mp4"]) == 3
     assert "does not exist" in capsys.readouterr().err
 

@@ -204,7 +204,7 @@ def test_what_a_command_shows_itself_is_not_told_twice(
 
 
 def test_commands_that_watch_show_events_themselves() -> None:
-    assert {name for name in COMMANDS if frame._shows_events(name)} == {"faces", "demo"}
+    assert {name for name in COMMANDS if frame._shows_events(name)} == {"scan", "watch", "demo", "faces"}
 
 
 def test_logging_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from streamguard.cli import record
-from streamguard.cli.record import Recording
+from streamguard.cli.record import Files, Recording
 from streamguard.config import SessionConfig
 from streamguard.errors import SinkError
 from streamguard.session import Session
@@ -35,14 +35,14 @@ def test_files_that_were_opened_are_closed_if_a_later_one_fails(
 
     monkeypatch.setattr(JsonLines, "close", noting)
     monkeypatch.setattr(record, "AnnotatedVideo", failing)
-    with pytest.raises(SinkError, match="as scripted"), Recording(tmp_path, new_session(), video=True):
+    with pytest.raises(SinkError, match="as scripted"), Recording(Files(folder=tmp_path), new_session()):
         pytest.fail("it did not open")
     assert len(closed) == 1
 
 
 def test_without_a_folder_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with Recording(None, new_session(), video=True) as recording:
+    with Recording(None, new_session()) as recording:
         pass
-    assert recording.files == []
+    assert recording.written == []
     assert list(tmp_path.iterdir()) == []

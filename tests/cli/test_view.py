@@ -8,7 +8,9 @@ import re
 
 import pytest
 
-from streamguard.cli.view import COLUMNS, HEAD, FaceView, event_line
+from streamguard.cli.event_words import event_line
+from streamguard.cli.score_view import ScoreView
+from streamguard.cli.view import FaceView, head
 from streamguard.config import SessionConfig
 from streamguard.events import EndOfStream, Event, Kind, StreamDown, StreamUp
 from streamguard.run import drive
@@ -101,8 +103,9 @@ def test_the_table_comes_first_and_a_low_terminal_is_never_overrun(rows: int, mo
 
 
 def test_the_table_fits_80_columns() -> None:
-    assert len(HEAD) < 80
-    assert max(len(state) for state in FaceState) < -dict(COLUMNS)["state"]
+    for view in (FaceView, ScoreView):
+        assert len(head(view.columns)) < 80
+        assert max(len(state) for state in FaceState) < -dict(view.columns)["state"]
 
 
 def screen(said: str, columns: int, rows: int) -> str:

@@ -1,0 +1,91 @@
+"""What commands judge with: one engine for all their sources, and the words that tell which network it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from .. import __version__
+from ..bundle import open_bundle
+from ..config import EngineConfig, ScoringConfig, SessionConfig
+from ..engine.engine import Engine, Seat
+from ..faces.detector import open_detector, open_mesher
+from ..session import Session
+from ..sources import Source
+from .finders import fetch
+from .record import Files, Heading
+
+NO_SILENCE_S = 3600.0
+"""A slow disk is no blinded camera: the same file always gives the same events."""
+
+
+class Network:
+    """An engine, and how sessions are made for it. Closing closes the engine."""
+
+    def __init__(self, engine: Engine, scoring: ScoringConfig) -> None:
+        self.engine = engine
+        self._scoring = scoring
+
+    @classmethod
+    def open(
+        cls, bundle: Path | None = None, config: EngineConfig | None = None, scoring: ScoringConfig | None = None
+    ) -> Self:
+        """Everything that can be missing or wrong is missed here, before the first frame."""
+        opened = open_bundle(bundle)
+        fetch()
+        return cls(Engine(opened, config), scoring or ScoringConfig())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.engine.close()
+
+    def join(self, source: Source, *, stream_id: str | None = None) -> tuple[Session, Seat]:
+        """A session for a source, and its seat at the engine."""
+        usual = SessionConfig()
+        config = SessionConfig(
+            clip=self.engine.clip,
+            scoring=self._scoring,
+            stalled_after_s=usual.stalled_after_s if source.live else NO_SILENCE_S,
+        )
+        session = Session(
+            config,
+            detector=open_detector(),
+            mesher=open_mesher(),
+            stream_id=stream_id or source.url,
+            calibration=self.engine.calibration,
+        )
+        return session, self.engine.join(live=source.live)
+
+    @property
+    def warning(self) -> str | None:
+        """Why nobody can be judged, as one line that every output begins and ends with; None if the network can."""
+        name = self.engine.bundle.name
+        if not self.engine.bundle.manifest.trained:
+            return (
+                f"UNTRAINED: this network ({name}) never learned anything. Its scores mean nothing, "
+                "every face stays UNCERTAIN (uncalibrated), and nobody is judged."
+            )
+        if self.engine.calibration is None:
+            return (
+                f"UNCALIBRATED: {name} has no calibration for {self.running}. Its scores are no probabilities, "
+                "every face stays UNCERTAIN, and nobody is judged."
+            )
+        return None
+
+    @property
+    def running(self) -> str:
+        """What runs the network, in a few words."""
+        backend = self.engine.backend
+        return f"{backend.name} {backend.graph} {backend.precision}"
+
+    def files(self, folder: Path, *, title: str, notes: Sequence[str] = (), video: bool = True) -> Files:
+        """What is written of a stream that it judges; the report says what made the scores."""
+        made_by = f"Scores by {self.engine.bundle.name} ({self.running}), StreamGuard {__version__}."
+        told = [*notes, *([self.warning] if self.warning else []), made_by]
+        return Files(folder=folder, video=video, report=Heading(title=title, notes=told))

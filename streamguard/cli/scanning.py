@@ -1,0 +1,146 @@
+"""Scans one source after another with one network, and tells of each what was seen. Used by `scan` and `demo`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from ..errors import SourceError
+from ..sinks.report_words import moment, seconds
+from ..sinks.sink import Sink
+from ..sources import Source, open_source
+from .account import Account, table
+from .event_words import printable
+from .find_videos import Video
+from .follow import follow, opened
+from .network import Network
+from .progress import Progress, length_of
+from .record import Files, Recording
+from .stop import StopSignals
+
+HEAD = ("video", "seen", "faces", "windows", "participant")
+
+
+@dataclass(slots=True, kw_only=True)
+class Scanned:
+    """What became of one source."""
+
+    name: str
+    account: Account = field(default_factory=Account)
+    written: list[Path] = field(default_factory=list)
+    failure: SourceError | None = None
+
+
+class Scanner:
+    """One network for all. What is `said` is for people; `events` get every event as well."""
+
+    def __init__(
+        self,
+        network: Network,
+        stop: StopSignals,
+        said: TextIO,
+        *,
+        events: Sink | None = None,
+        seconds: float | None = None,
+        video: bool = True,
+    ) -> None:
+        self._network = network
+        self._stop = stop
+        self._said = said
+        self._events = events
+        self._seconds = seconds
+        self._video = video
+
+    def scan_file(self, video: Video) -> Scanned:
+        """A file that cannot be read is told, and no reason to stop."""
+        name = str(video.path)
+        try:
+            source = open_source(video.path)
+        except SourceError as exc:
+            return self._told(Scanned(name=name, failure=exc))
+        return self.scan(source, video.folder, name=name, length_s=length_of(video.path))
+
+    def scan(
+        self, source: Source, folder: Path, *, name: str, length_s: float | None = None, notes: Sequence[str] = ()
+    ) -> Scanned:
+        """Watch it to its end, and leave the results in `folder`. What cannot even be opened leaves nothing there."""
+        if length_s is not None and self._seconds is not None:
+            length_s = min(length_s, self._seconds)
+        title = Path(name).name
+        files = self._network.files(folder, title=title, notes=notes, video=self._video)
+        scanned = Scanned(name=name)
+        try:
+            with source, Progress(sys.stderr, title, length_s) as progress:
+                self._watch(source, files, scanned, progress)
+        except SourceError as exc:
+            scanned.failure = exc
+        return self._told(scanned)
+
+    def tell_warning(self) -> None:
+        if self._network.warning:
+            print(self._network.warning, file=self._said)
+
+    def tell_all(self, results: Sequence[Scanned], wanted: int) -> None:
+        """What is said when all is done."""
+        if wanted > 1:
+            self._say("")
+            for line in table(HEAD, [_row(scanned) for scanned in results]):
+                self._say(line)
+        if len(results) < wanted:
+            self._say(f"PARTIAL: {wanted - len(results)} of {wanted} were not looked at")
+        self.tell_warning()
+
+    def _watch(self, source: Source, files: Files, scanned: Scanned, progress: Progress) -> None:
+        session, seat = self._network.join(source)
+        with seat:
+            turns = opened(follow(source, session, self._stop, seat=seat, seconds=self._seconds))
+            recording = Recording(files, session)
+            try:
+                with recording:
+                    for turn in turns:
+                        recording.take(turn)
+                        scanned.account.take(turn.events)
+                        progress.show(turn)
+                        if self._events is not None:
+                            for event in turn.events:
+                                self._events.send(event)
+            finally:
+                scanned.written = recording.written
+
+    def _told(self, scanned: Scanned) -> Scanned:
+        """Say what came out of it, and what went wrong."""
+        story = scanned.account.story
+        if scanned.failure is not None:
+            print(f"streamguard: error: {printable(str(scanned.failure))}", file=sys.stderr)
+        if scanned.written:
+            self._say("")
+            self._say(scanned.name)
+            for line in scanned.account.lines() if self._events is None else ():
+                self._say(f"  {line}")
+            if self._stop.came or scanned.failure is not None:
+                self._say(f"  PARTIAL: only until {moment(story.end_s)}")
+            for path in scanned.written:
+                self._say(f"  wrote {path}")
+        self._said.flush()
+        return scanned
+
+    def _say(self, line: str) -> None:
+        print(printable(line), file=self._said)
+
+
+def _row(scanned: Scanned) -> tuple[str, ...]:
+    story = scanned.account.story
+    name = printable(scanned.name)
+    if scanned.failure is not None and not scanned.written:
+        return name, "", "", "", "cannot be read"
+    partial = " (partial)" if scanned.failure is not None else ""
+    return (
+        name,
+        seconds(story.end_s - story.start_s) + partial,
+        str(len(story.faces)),
+        str(story.scores),
+        scanned.account.verdict(),
+    )
