@@ -180,7 +180,7 @@ class EngineConfig:
     backend: BackendName = "auto"
     """auto: OpenVINO, else ONNX Runtime."""
     graph: Literal["auto", "window", "step"] = "auto"
-    """auto: step where the bundle has it, else window."""
+    """auto: step where the bundle has it (and is calibrated for it, if for anything), else window."""
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = "auto"
     """auto: the fastest that the processor is made for, of those that the bundle is calibrated for (if for any)."""
     bundle_sha256: str | None = None

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from math import inf
 from types import TracebackType
 from typing import Any, Self
 
@@ -186,7 +187,7 @@ class StreamDetector:
         for stream in streams:
             stream.begin_close()
         for stream in streams:
-            stream.wait(CLOSE_S)
+            stream.join(CLOSE_S)
         failures: list[BaseException | None] = [stream.unmet_failure() for stream in streams]
         if self._callback is not None:
             failures.append(self._callback.close())
@@ -292,13 +293,16 @@ class Stream:
     def close(self) -> None:
         """End it. What was pushed and not looked at yet is dropped. May be called twice."""
         self.begin_close()
-        self.wait(CLOSE_S)
+        self.join(CLOSE_S)
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Until the stream is over and the callback has got its events. False if that took longer."""
-        if threading.current_thread() is not self._thread:
-            self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        """Until the stream is over and the callback has got its last event. False if that takes longer."""
+        clock = MonotonicClock()
+        until_s = inf if timeout_s is None else clock.now_s() + timeout_s
+        if not self.join(timeout_s):
+            return False
+        callback = self._detector._callback
+        return callback is None or callback.wait(self._callback_mailbox, until_s - clock.now_s())
 
     def statistics(self) -> StreamStatistics:
         return StreamStatistics(
@@ -319,6 +323,12 @@ class Stream:
         if self._detector._callback is not None:
             self._detector._callback.add(self._callback_mailbox)
         self._thread.start()
+
+    def join(self, timeout_s: float | None) -> bool:
+        """Until its thread is over; at once on that thread itself."""
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def begin_close(self) -> None:
         """End it, without waiting."""
@@ -404,7 +414,7 @@ class Stream:
         self._failure_met = self._failure_met or (ours and self._detector._callback is not None)
 
     def _latency(self) -> dict[str, Percentiles]:
-        values = np.array(self._latencies or [(0.0, 0.0, 0.0)])
+        values = np.array(list(self._latencies) or [(0.0, 0.0, 0.0)])
         stages = {"wait": values[:, 0], "queue": values[:, 1], "infer": values[:, 2], "total": values.sum(1)}
         return {name: percentiles(stage) for name, stage in stages.items()}
 
@@ -456,6 +466,17 @@ class _Callback:
             self._mailboxes.add(mailbox)
         mailbox.on_ready = lambda: self._note(mailbox)
 
+    def wait(self, mailbox: Mailbox, timeout_s: float) -> bool:
+        """Until it got the last event of a mailbox that is closed. Not from the callback itself: that is no reason to
+        wait for itself."""
+        if threading.current_thread() is self._thread:
+            return True
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: mailbox not in self._mailboxes or self._abandoned,
+                max(0.0, min(timeout_s, threading.TIMEOUT_MAX)),
+            )
+
     def close(self) -> BaseException | None:
         """Once it got what waits. Returns its first exception."""
         with self._changed:
@@ -490,6 +511,7 @@ class _Callback:
                     if mailbox in self._mailboxes:
                         self._mailboxes.remove(mailbox)
                         self._lost_before += mailbox.statistics().dropped
+                        self._changed.notify_all()
 
     def _next(self) -> Mailbox | None:
         """Waits for a mailbox with something in it. None once all are empty and it is closing."""

@@ -225,7 +225,10 @@ class Session:
 
     def set_hop(self, hop_s: float, now_s: float) -> None:
         """The network can score each face only so often: make windows accordingly, and say so."""
-        hop_s = max(self._usual_hop_s, ceil(hop_s / self._config.clip.grid_s - 1e-6) * self._config.clip.grid_s)
+        if hop_s <= self._usual_hop_s:
+            hop_s = self._usual_hop_s
+        else:
+            hop_s = ceil(hop_s / self._config.clip.grid_s - 1e-6) * self._config.clip.grid_s
         changed = abs(hop_s - self._hop_s) > 1e-9
         if changed:
             self._hop_s = self._judge.hop_s = hop_s

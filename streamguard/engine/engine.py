@@ -36,6 +36,7 @@ from .slots import Slots
 logger = logging.getLogger(__name__)
 
 LATENCIES_KEPT = 2048
+PACE_EVERY_S = 0.25
 CLOSE_S = 10.0
 """A backend that hangs holds up closing for no longer than this."""
 
@@ -98,6 +99,8 @@ class Engine:
         )
         self._slots = Slots(self._backend)
         self._pace = Pace(graph=self._backend.graph, clip=clip, at_once=self._backend.at_once)
+        self._last_hop_s = self._pace.usual_s
+        self._pace_again_s = 0.0
         self._seats: dict[int, Seat] = {}
         self._next_seat = 0
         self._closed = False
@@ -224,8 +227,13 @@ class Engine:
             self._changed.notify_all()
 
     def _hop_s(self) -> float:
-        with self._changed:
-            return self._pace.hop_s(self._clock.now_s())
+        """Asked by every stream at every frame, and worked out a few times a second."""
+        now_s = self._clock.now_s()
+        if now_s >= self._pace_again_s:
+            with self._changed:
+                self._pace_again_s = now_s + PACE_EVERY_S
+                self._last_hop_s = self._pace.hop_s(now_s)
+        return self._last_hop_s
 
     # The workers.
 
@@ -271,11 +279,15 @@ class Engine:
 
     def _step(self, batch: list[Work], begun_s: float) -> int:
         """One new crop of each face at a time, until none has more. Returns how often the network ran."""
-        with self._changed:
-            begun = [(work, self._slots.begin(work)) for work in batch]
-            self._lose([work for work, slot in begun if slot is None])
-        going = [(work, slot) for work, slot in begun if slot is not None]
+        going: list[tuple[Work, int]] = []
         try:
+            with self._changed:
+                for work in batch:
+                    slot = self._slots.begin(work)
+                    if slot is None:
+                        self._lose([work])
+                    else:
+                        going.append((work, slot))
             for index in range(max((len(work.window.crops) for work, _ in going), default=0)):
                 now = [(work, slot) for work, slot in going if index < len(work.window.crops)]
                 crops = np.stack([work.window.crops[index] for work, _ in now])

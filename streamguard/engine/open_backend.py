@@ -49,7 +49,8 @@ def _pick_backend(config: EngineConfig) -> str:
 def _pick_graph(bundle: Bundle, config: EngineConfig) -> Graph:
     there = bundle.manifest.graphs
     if config.graph == "auto":
-        return "step" if "step" in there else "window"
+        calibrated = {calibration.graph for calibration in bundle.manifest.calibrations}
+        return "step" if "step" in (calibrated or there) else "window"
     if config.graph not in there:
         raise EngineError(
             config.backend, f"{bundle.name} has no {config.graph} graph (engine.graph); there is {', '.join(there)}"

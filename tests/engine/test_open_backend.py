@@ -97,6 +97,16 @@ def test_the_fastest_precision_is_chosen_and_calibrated_ones_first(
     assert opened(bundle_with(*there, calibrated=calibrated)) == ("openvino", "step", expected)
 
 
+def test_the_graph_that_is_calibrated_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    processor_for(monkeypatch, "fp32")
+    both = bundle_with("fp32", calibrated=("fp32",))
+    assert opened(both)[1] == "step"
+    of_window = tuple(each for each in both.manifest.calibrations if each.graph == "window")
+    assert opened(dataclasses.replace(both, manifest=dataclasses.replace(both.manifest, calibrations=of_window)))[
+        1
+    ] == ("window")
+
+
 def test_a_calibration_of_the_other_graph_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     processor_for(monkeypatch, "fp32", "bf16")
     both = bundle_with("fp32", "bf16", calibrated=("fp32",))

@@ -84,7 +84,7 @@ def step_backend(name: str) -> Backend:
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def name(request: pytest.FixtureRequest) -> str:
-    return request.param
+    return str(request.param)
 
 
 def live(engine: Engine, births: int, forget: Callable[[Seat, Life], None]) -> list[Life]:
@@ -106,9 +106,9 @@ def live(engine: Engine, births: int, forget: Callable[[Seat, Life], None]) -> l
         for life in here:
             if rng.random() < 0.7:
                 life.give(seats[life.seat])
-        for number, seat in enumerate(seats):
-            seat.wait()
-            answers = seat.collect()
+        for number, place in enumerate(seats):
+            place.wait()
+            answers = place.collect()
             assert answers.lost == []
             for one in answers.scored:
                 owner = (number, one.window.face_id, one.window.generation)
