@@ -14,7 +14,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def usable_cores() -> int:
-    """Those that this process may use."""
+    """Those that the scheduler lets this process use; a container's share in time is not counted."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

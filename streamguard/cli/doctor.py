@@ -15,10 +15,14 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .. import __version__
+from ..cores import usable_cores
 from .main import COMMANDS, Subparsers
+
+if TYPE_CHECKING:
+    from ..engine.backend import Backend
 
 State = Literal["ok", "missing", "broken"]
 
@@ -140,11 +144,6 @@ def _machine() -> Iterator[Finding]:
     yield Finding(name="cores", state="ok", detail=f"{usable_cores()} usable of {os.cpu_count()}")
     memory = memory_bytes()
     yield Finding(name="memory", state="ok", detail=f"{memory / 2**30:.1f} GiB" if memory else "unknown")
-
-
-def usable_cores() -> int:
-    """What the scheduler lets this process use; a container's share in time is not counted."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory_bytes() -> int | None:
@@ -346,9 +345,46 @@ def _models() -> Iterator[Finding]:
         )
 
 
+def _network() -> Iterator[Finding]:
+    """The bundle that comes with StreamGuard, and what would run it here; a score is made, not only promised."""
+    from ..bundle import open_bundle
+    from ..engine.open_backend import open_backend
+    from ..errors import StreamGuardError
+
+    remedy = "pip install --force-reinstall streamguard"
+    try:
+        bundle = open_bundle()
+        backend = open_backend(bundle)
+        runs = tried(backend, bundle.manifest.clip.size_px, bundle.manifest.clip.config(backend.graph).crops)
+        backend.close()
+    except StreamGuardError as exc:
+        yield Finding(name="bundle", state="broken", detail=str(exc), remedy=remedy, required=True)
+        return
+    worth = "trained" if bundle.manifest.trained else "NOT trained: its scores mean nothing, and nobody is judged"
+    yield Finding(name="bundle", state="ok", detail=f"{bundle.name}, {worth}", required=True)
+    how = f"{backend.graph} graph in {backend.precision} by {backend.name}"
+    state: State = "ok" if runs else "broken"
+    yield Finding(name="network", state=state, detail=how, remedy="" if runs else remedy, required=True)
+
+
+def tried(backend: Backend, size_px: int, crops: int) -> bool:
+    """Whether it gives a number."""
+    import numpy as np
+
+    if backend.graph == "window":
+        given = backend.run({"crops": np.zeros((1, crops, size_px, size_px, 3), np.uint8)})
+    else:
+        slot = backend.open_slot()
+        crop = np.zeros((1, size_px, size_px, 3), np.uint8)
+        given = backend.step([slot], {"crops": crop, "age": np.zeros(1, np.int64)})
+        backend.close_slot(slot)
+    return all(bool(np.isfinite(array).all()) for array in given.values())
+
+
 CHECKS: dict[str, Callable[[], Iterable[Finding]]] = {
     "machine": _machine,
     "video": _video,
     "engines": _engines,
     "face models": _models,
+    "network": _network,
 }

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from streamguard import assets
+from streamguard import assets, bundle
 from streamguard.cli import doctor
 from streamguard.cli.doctor import Finding, frames_decoded, sample_clip
 from streamguard.cli.main import main
+from streamguard.errors import BundleError
+from streamguard.testing import FakeBackend
 
 
 def findings_of(check: str) -> dict[str, Finding]:
@@ -146,3 +148,25 @@ def test_face_models_are_required_and_mended_by_pull(here: Any, state: str, monk
     assert {finding.required for finding in found.values()} == {True}
     assert {finding.remedy for finding in found.values()} == {"" if state == "ok" else "streamguard models pull"}
     assert "portrait" not in found, "a test picture is not needed to look at video"
+
+
+def test_network_names_the_bundle_and_runs_it() -> None:
+    found = findings_of("network")
+    assert found["bundle"].detail.startswith("untrained 1, NOT trained")
+    assert found["network"].state == "ok"
+    assert "by openvino" in found["network"].detail
+
+
+def test_network_that_gives_no_number_is_broken() -> None:
+    backend = FakeBackend(score=lambda crops: float("nan"))
+    assert not doctor.tried(backend, 32, 8)
+    assert doctor.tried(FakeBackend(), 32, 8)
+    assert doctor.tried(FakeBackend("step"), 32, 8)
+
+
+def test_bundle_that_cannot_be_opened_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise BundleError("untrained", "step.onnx", "its sha256 is not the one in bundle.json")
+
+    monkeypatch.setattr(bundle, "open_bundle", refuse)
+    assert findings_of("network")["bundle"].state == "broken"
