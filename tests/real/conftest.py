@@ -17,6 +17,10 @@ from pathlib import Path
 from typing import Literal, NoReturn
 
 import pytest
+from PIL import Image
+
+from streamguard.assets import asset_path
+from streamguard.sources.portrait import PEOPLE, Actor, Scene, still
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 """The one that Debian's GStreamer bindings are installed for."""
@@ -126,3 +130,14 @@ def rtsp_server() -> Iterator[Callable[..., RtspServer]]:
     yield start
     for server in started:
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def portrait(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four seconds of a talking head, as pictures that the server codes and plays over and over."""
+    folder = tmp_path_factory.mktemp("portrait")
+    actor = Actor(person=PEOPLE[0], path=still(320, 180, 110))
+    scene = Scene(photograph=asset_path("portrait"), width=640, height=360, actors=[actor])
+    for index in range(100):
+        Image.fromarray(scene.render(index / 25)).save(folder / f"{index:05d}.jpg", quality=92)
+    return folder

@@ -11,14 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from streamguard.assets import asset_path
 from streamguard.config import SourceConfig
 from streamguard.events import Blinded, FaceAppeared, FaceLost, MediaGap, StreamDown, StreamUp
 from streamguard.faces.detector import FaceDetector, FaceMesher, open_detector, open_mesher
 from streamguard.sources import open_source
-from streamguard.sources.portrait import PEOPLE, Actor, Scene, still
 from streamguard.values import GapCause, LostCause
 
 from ..sources.servers import silent_port
@@ -36,17 +33,6 @@ KINDS = [("h264", "tcp"), ("h264", "udp"), ("h265", "tcp"), ("h265", "udp")]
 @pytest.fixture(scope="module")
 def finder() -> Finder:
     return open_detector(), open_mesher()
-
-
-@pytest.fixture(scope="module")
-def portrait(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four seconds of a talking head, as pictures that the server codes and plays over and over."""
-    folder = tmp_path_factory.mktemp("portrait")
-    actor = Actor(person=PEOPLE[0], path=still(320, 180, 110))
-    scene = Scene(photograph=asset_path("portrait"), width=640, height=360, actors=[actor])
-    for index in range(100):
-        Image.fromarray(scene.render(index / 25)).save(folder / f"{index:05d}.jpg", quality=92)
-    return folder
 
 
 def watch(url: str, finder: Finder, transport: str = "tcp", **settings: float) -> Driven:
