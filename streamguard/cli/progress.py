@@ -45,7 +45,7 @@ class Progress:
         self._now_s = now_s
         self._live = file.isatty()
         self._started_s = now_s()
-        self._next_s = self._started_s + (REFRESH_S if self._live else LINE_EVERY_S)
+        self._next_s = self._started_s + (0.0 if self._live else LINE_EVERY_S)
         self._first_pts_s: float | None = None
         self._done_s = 0.0
         self._drawn = False

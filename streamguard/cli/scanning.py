@@ -12,6 +12,7 @@ from ..errors import SourceError
 from ..sinks.report_words import moment, seconds
 from ..sinks.sink import Sink
 from ..sources import Source, open_source
+from ..values import Frame
 from .account import Account, table
 from .event_words import printable
 from .find_videos import Video
@@ -31,6 +32,8 @@ class Scanned:
     name: str
     account: Account = field(default_factory=Account)
     written: list[Path] = field(default_factory=list)
+    until_s: float = 0.0
+    """Media time of the newest frame."""
     failure: SourceError | None = None
 
 
@@ -91,7 +94,9 @@ class Scanner:
                 self._say(line)
         if len(results) < wanted:
             self._say(f"PARTIAL: {wanted - len(results)} of {wanted} were not looked at")
-        self.tell_warning()
+        if self._network.warning:
+            self._say("")
+            self._say(self._network.warning)
 
     def _watch(self, source: Source, files: Files, scanned: Scanned, progress: Progress) -> None:
         session, seat = self._network.join(source)
@@ -103,6 +108,8 @@ class Scanner:
                     for turn in turns:
                         recording.take(turn)
                         scanned.account.take(turn.events)
+                        if isinstance(turn.item, Frame):
+                            scanned.until_s = turn.item.pts_s
                         progress.show(turn)
                         if self._events is not None:
                             for event in turn.events:
@@ -112,7 +119,6 @@ class Scanner:
 
     def _told(self, scanned: Scanned) -> Scanned:
         """Say what came out of it, and what went wrong."""
-        story = scanned.account.story
         if scanned.failure is not None:
             print(f"streamguard: error: {printable(str(scanned.failure))}", file=sys.stderr)
         if scanned.written:
@@ -121,7 +127,7 @@ class Scanner:
             for line in scanned.account.lines() if self._events is None else ():
                 self._say(f"  {line}")
             if self._stop.came or scanned.failure is not None:
-                self._say(f"  PARTIAL: only until {moment(story.end_s)}")
+                self._say(f"  PARTIAL: only until {moment(scanned.until_s)}")
             for path in scanned.written:
                 self._say(f"  wrote {path}")
         self._said.flush()

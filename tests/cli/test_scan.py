@@ -1,0 +1,349 @@
+"""`streamguard scan`, run as people run it, on small videos made by code."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import wave
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import pytest
+from PIL import Image
+
+from streamguard.cli import scan
+from streamguard.cli.main import main
+from streamguard.cli.record import EVENTS, REPORT, TIMELINE, VIDEO
+from streamguard.events import Event, Score, StreamUp, VerdictChanged
+from streamguard.values import FaceState, Reason
+from streamguard.wire import event_from_json
+from tests.cli.networks import calibrated, use
+from tests.clips import one_person, pictures_of, write_video
+
+DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
+ALL = {EVENTS, REPORT, TIMELINE, VIDEO}
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds of one person, 320x180."""
+    return write_video(tmp_path_factory.mktemp("clip") / "one.mp4", pictures_of(one_person(), 2.0))
+
+
+def events_in(folder: Path) -> list[Event]:
+    return [event_from_json(line) for line in (folder / EVENTS).read_text().splitlines()]
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_file_becomes_a_report_a_video_a_timeline_events_and_a_table(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["scan", str(clip), "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    folder = tmp_path / "out" / "one"
+    assert names_in(folder) == ALL
+    for name in ALL:
+        assert f"wrote {folder / name}" in said
+    assert re.search(r"^  face +seen +generations +windows +last state +score +reasons$", said, re.M)
+    assert re.search(r"^  1 +0\.04 s to 1\.96 s +1 +\d+ +uncertain +raw 0\.\d\d to 0\.\d\d, uncalibrated", said, re.M)
+    assert "participant: not judged" in said
+    with av.open(str(folder / VIDEO)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 50
+    with Image.open(folder / TIMELINE) as picture:
+        assert picture.width > 800
+    assert "data:image/jpeg;base64," in (folder / REPORT).read_text(), "a thumbnail"
+    assert [event.seq for event in events_in(folder)] == list(range(1, len(events_in(folder)) + 1))
+
+
+def test_an_untrained_network_is_told_first_and_last_and_in_the_report_and_judges_nobody(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["scan", str(clip), "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    lines = said.splitlines()
+    assert lines[1] == lines[-1]
+    assert lines[1].startswith("UNTRAINED: ")
+    html = (tmp_path / "one" / REPORT).read_text()
+    assert "UNTRAINED" in html
+    assert "Nobody was judged" in html
+    events = events_in(tmp_path / "one")
+    scores = [event.kind for event in events if isinstance(event.kind, Score)]
+    assert scores
+    assert {score.state for score in scores} == {FaceState.UNCERTAIN}
+    assert all(score.p_fake is None and Reason.UNCALIBRATED in score.reasons for score in scores)
+    verdicts = [event.kind for event in events if isinstance(event.kind, VerdictChanged)]
+    assert {verdict.state for verdict in verdicts} == {FaceState.UNCERTAIN}
+    assert "likely" not in re.sub("likely_", "", said.lower())
+
+
+def test_json_alone_is_on_standard_output(clip: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["scan", str(clip), "--json", "--out", str(tmp_path)]) == 0
+    said = capfd.readouterr()
+    assert [event_from_json(line) for line in said.out.splitlines()] == events_in(tmp_path / "one")
+    assert said.err.count("UNTRAINED") == 2
+    assert "wrote" in said.err
+
+
+def test_the_same_file_gives_the_same_results(clip: Path, tmp_path: Path) -> None:
+    for out in ("first", "second"):
+        assert main(["scan", str(clip), "--out", str(tmp_path / out)]) == 0
+    first, second = tmp_path / "first" / "one", tmp_path / "second" / "one"
+    for name in (REPORT, TIMELINE, VIDEO):
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+    assert [timeless(event) for event in events_in(first)] == [timeless(event) for event in events_in(second)]
+
+
+def timeless(event: Event) -> Event:
+    """Less what is another each time."""
+    kind = event.kind
+    if isinstance(kind, Score):
+        kind = replace(kind, latency=replace(kind.latency, wait_s=0.0, queue_s=0.0, infer_s=0.0))
+    return replace(event, epoch="", kind=kind)
+
+
+@pytest.mark.parametrize(("score", "code", "words"), [(0.99, 10, "likely fake since"), (0.01, 0, "uncertain since")])
+def test_somebody_likely_fake_is_told_by_the_exit_code(
+    score: float,
+    code: int,
+    words: str,
+    clip: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    use(monkeypatch, lambda: calibrated(lambda crops: score))
+    assert main(["scan", str(clip), "--out", str(tmp_path)]) == code
+    said = capsys.readouterr().out
+    assert f"participant: {words}" in said
+    assert re.search(rf"p\(fake\) {score:.2f} to {score:.2f}", said)
+    assert "UNTRAINED" not in said
+
+
+def test_an_alarm_is_not_hidden_by_a_file_that_cannot_be_read(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, lambda: calibrated(lambda crops: 0.99))
+    assert main(["scan", str(clip), "no/such.mp4", "--out", str(tmp_path)]) == 10
+    said = capsys.readouterr()
+    assert "no/such.mp4 does not exist" in said.err
+    assert re.search(r"no/such.mp4 +cannot be read", said.out)
+
+
+def only_sound(path: Path) -> None:
+    with wave.open(str(path), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(16000)
+        sound.writeframes(bytes(32000))
+
+
+def test_of_a_folder_what_can_be_read_is_scanned_and_the_rest_is_told(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inside = tmp_path / "in"
+    (inside / "sub" / "deeper").mkdir(parents=True)
+    (inside / "sub" / "deeper" / "good.mp4").write_bytes(clip.read_bytes())
+    (inside / "empty.mp4").write_bytes(b"")
+    (inside / "text.mp4").write_text("not a video\n")
+    (inside / "notes.txt").write_text("not even named like one\n")
+    only_sound(inside / "sound.mp4")
+    write_video(inside / "single.mp4", pictures_of(one_person(), 0.04))
+    assert main(["scan", str(inside), "--out", str(tmp_path / "out")]) == 3
+    said = capsys.readouterr()
+    assert names_in(tmp_path / "out") == {"single", "sub"}, "what cannot be opened leaves nothing behind"
+    assert names_in(tmp_path / "out" / "sub" / "deeper" / "good") == ALL
+    errors = [line for line in said.err.splitlines() if line.startswith("streamguard: error: ")]
+    assert [Path(line.split()[2]).name for line in errors] == ["empty.mp4", "sound.mp4", "text.mp4"]
+    rows = [line for line in said.out.splitlines() if line.startswith(str(inside)) and "  " in line]
+    assert [Path(row.split("  ")[0]).name for row in rows] == [
+        "empty.mp4",
+        "single.mp4",
+        "sound.mp4",
+        "text.mp4",
+        "good.mp4",
+    ]
+    assert "notes.txt" not in said.out + said.err
+
+
+def test_results_inside_the_folder_are_not_scanned_again(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "one.mp4").write_bytes(clip.read_bytes())
+    for out in (tmp_path / "out", tmp_path, tmp_path / "out"):
+        assert main(["scan", str(tmp_path), "--out", str(out), "--seconds", "0.1"]) == 0
+        assert capsys.readouterr().out.startswith("1 video; ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file system that takes any bytes as a name")
+@pytest.mark.parametrize("name", [b"two words.mp4", b'it\'s "q".mp4', b"two\nlines\x1b[2J.mp4", b"caf\xe9.mp4"])
+def test_odd_names_are_scanned_and_never_obeyed(
+    name: bytes, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / os.fsdecode(name)
+    path.write_bytes(clip.read_bytes())
+    assert main(["scan", str(path), "--out", str(tmp_path / "out"), "--seconds", "0.5"]) == 0
+    assert names_in(tmp_path / "out" / path.stem) == ALL
+    said = capsys.readouterr()
+    assert "\x1b" not in said.out + said.err
+    assert sum("wrote" in line and line.endswith((*ALL,)) for line in said.out.splitlines()) == 4
+
+
+def test_no_video_leaves_out_the_costly_one(clip: Path, tmp_path: Path) -> None:
+    assert main(["scan", str(clip), "--no-video", "--out", str(tmp_path)]) == 0
+    assert names_in(tmp_path / "one") == ALL - {VIDEO}
+
+
+def test_seconds_are_of_each_file(clip: Path, tmp_path: Path) -> None:
+    assert main(["scan", str(clip), "--seconds", "1", "--out", str(tmp_path)]) == 0
+    with av.open(str(tmp_path / "one" / VIDEO)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 26
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["rtsp://camera/live"], 2, "streamguard watch"),
+        (["x.mp4", "--prior", "1"], 2, "--prior"),
+        (["x.mp4", "--seconds", "0"], 2, "--seconds"),
+        (["x.mp4", "--backend", "abacus"], 2, "abacus"),
+        (["no/such/file.mp4"], 3, "does not exist"),
+        (["."], 3, "no file that is named like a video"),
+        (["x.mp4", "--bundle", "no/such/bundle"], 4, "no/such/bundle"),
+        ([], 2, "FILE|DIR"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_an_exit_code(
+    arguments: list[str],
+    code: int,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["scan", *arguments]) == code
+    said = capsys.readouterr().err
+    assert words in said
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+
+
+def test_a_file_that_would_be_overwritten_is_refused(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "annotated" / "annotated.mp4"
+    own.parent.mkdir()
+    own.write_bytes(clip.read_bytes())
+    assert main(["scan", str(own), "--out", str(tmp_path)]) == 2
+    assert "--out" in capsys.readouterr().err
+    assert own.read_bytes() == clip.read_bytes()
+
+
+def test_an_out_that_cannot_be_written_is_a_typed_error(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert main(["scan", str(clip), "--out", str(tmp_path / "file")]) == 1
+    said = capsys.readouterr().err
+    assert re.search(r"^streamguard: error: .*events\.jsonl: Not a directory$", said, re.M)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_a_typed_error(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / EVENTS).symlink_to("/dev/full")
+    assert main(["scan", str(clip), "--out", str(tmp_path)]) == 1
+    assert f"streamguard: error: {tmp_path / 'one' / EVENTS}: no space is left there\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_finishes_the_files_and_is_told(name: str, code: int, clip: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys, os, signal; from streamguard.cli import main\n"
+        "from streamguard.cli.record import Recording\n"
+        "take = Recording.take\n"
+        "def interrupting(self, turn):\n"
+        "    take(self, turn)\n"
+        "    if getattr(turn.item, 'pts_s', 0) > 1.0: os.kill(os.getpid(), signal.NAME)\n"
+        "Recording.take = interrupting\n"
+        "sys.exit(main.main(sys.argv[1:]))\n"
+    ).replace("NAME", name)
+    other = tmp_path / "other.mp4"
+    other.write_bytes(clip.read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-c", script, "scan", str(clip), str(other), "--out", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == code, done.stderr
+    assert "  PARTIAL: only until 1.04 s\n" in done.stdout
+    assert "PARTIAL: 1 of 2 were not looked at\n" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("UNTRAINED")
+    assert names_in(tmp_path / "out") == {"one"}
+    assert names_in(tmp_path / "out" / "one") == ALL
+    with av.open(str(tmp_path / "out" / "one" / VIDEO)) as container:
+        assert 26 <= sum(1 for _ in container.decode(video=0)) <= 28
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a terminal of its own")
+def test_on_a_terminal_a_bar_shows_how_far_it_is_and_goes_away(clip: Path, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "streamguard", "scan", str(clip), "--out", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, text=True) as process:
+        os.close(theirs)
+        drawn = read_terminal(ours)
+        assert process.stdout is not None
+        said = process.stdout.read()
+    assert process.returncode == 0, drawn
+    assert re.search(r"\rone\.mp4 \[#* *\] +\d+%, \d+\.\dx real time", drawn)
+    assert drawn.endswith("\r\x1b[K"), "it went away"
+    assert "\x1b" not in said
+    assert "wrote" in said
+
+
+def read_terminal(number: int) -> str:
+    """Until whoever writes there has ended."""
+    drawn = b""
+    while True:
+        try:
+            part = os.read(number, 4096)
+        except OSError:  # Linux's way to say so
+            part = b""
+        if not part:
+            os.close(number)
+            return drawn.decode()
+        drawn += part
+
+
+def test_without_a_terminal_a_short_scan_says_nothing_on_standard_error(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("streamguard.cli.progress.LINE_EVERY_S", 1e9)
+    assert main(["scan", str(clip), "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_reader_that_leaves_ends_it(clip: Path, tmp_path: Path) -> None:
+    line = '"$0" -m streamguard scan "$1" --json --out "$2" | head -1; echo "${PIPESTATUS[0]}"'
+    done = subprocess.run(
+        ["bash", "-c", line, sys.executable, str(clip), str(tmp_path)], capture_output=True, text=True, timeout=120
+    )
+    first, code = done.stdout.splitlines()
+    assert isinstance(event_from_json(first).kind, StreamUp)
+    assert code == "141"
+    assert "Traceback" not in done.stderr
+
+
+def test_help_and_docs_tell_the_same_exit_codes() -> None:
+    told = re.findall(r"^  (\d+) +\S", scan.EPILOG, re.M)
+    table = re.findall(r"^\| (\d+) \|", DOCS.read_text(), re.M)
+    assert set(told) | {"143"} == set(table)
