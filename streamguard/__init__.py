@@ -2,12 +2,12 @@
 
 The map, in the order in which data flows and in which modules may import each other (right may import left):
 
-    values events errors clock queues picture     the nouns; import nothing of ours but each other
-      < config assets                             settings; where model files come from
-      < sources faces ring crop                   the stages: they never import each other
-      < session                                   one stream's core, fed by hand; the only place where stages meet
-      < run                                       drivers with threads around it
-      < cli                                       the program `streamguard`
+    values events errors clock queues picture        the nouns; import nothing of ours but each other
+      < config assets bundle                         settings; where model files come from; what a network is
+      < sources faces ring crop engine scoring       the stages: they never import each other
+      < session                                      one stream's core, fed by hand; the only place where stages meet
+      < run detector aio                             the loop around it; StreamDetector; asyncio
+      < cli                                          the program `streamguard`
 
 `wire` turns events into protobuf and JSON, `sinks` write them somewhere, `testing` holds fakes for your own tests.
 docs/architecture.md says why it is so. The names below are the public ones; everything else may change.
