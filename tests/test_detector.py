@@ -13,10 +13,13 @@ import numpy as np
 import pytest
 
 import streamguard
+from streamguard import run
 from streamguard.config import DetectorConfig, SourceConfig
 from streamguard.detector import PushStream, StreamDetector
+from streamguard.engine.engine import Seat
 from streamguard.errors import ClosedError, ConfigError, CorruptMedia, EngineError, PictureError, SourceNotFound
 from streamguard.events import EndOfStream, Event, EventsLost, FaceAppeared, Score, StreamDown, StreamUp
+from streamguard.mailbox import Mailbox
 from streamguard.session import Session
 from streamguard.testing import EventRecorder, FakeBackend, fake_bundle
 from streamguard.values import FaceState
@@ -170,6 +173,51 @@ def test_a_callback_that_hangs_loses_only_its_own_events(pictures: list[np.ndarr
     told = [kind.last_seq + 1 - kind.first_seq for kind in heard.of(EventsLost)]
     assert sum(told) == lost
     assert len(heard.events) - len(told) + lost == statistics.callback_events.put
+
+
+def test_a_file_waits_for_who_reads_it(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the reader is, nothing is lost."""
+    waits = threading.Event()
+    put_waiting = Mailbox.put_waiting
+
+    def put(mailbox: Mailbox, event: Event) -> None:
+        if len(mailbox) == 2:
+            waits.set()
+        put_waiting(mailbox, event)
+
+    monkeypatch.setattr(Mailbox, "put_waiting", put)
+    with detector(config=DetectorConfig(events_waiting=2)) as watching:
+        events = iter(watching.watch(clip))
+        heard = [next(events)]
+        assert waits.wait(60), "the file never waited"
+        heard.extend(events)
+    assert [event.seq for event in heard] == list(range(1, len(heard) + 1))
+    assert not [event for event in heard if isinstance(event.kind, EventsLost)]
+
+
+def test_a_call_that_ends_still_gets_its_last_scores(
+    pictures: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network is stuck until the stream has reached its end."""
+    waits = threading.Event()
+    seat_wait = Seat.wait
+
+    def wait(seat: Seat, timeout_s: float | None = None) -> None:
+        waits.set()
+        seat_wait(seat, timeout_s)
+
+    monkeypatch.setattr(Seat, "wait", wait)
+    monkeypatch.setattr(run, "LAST_ANSWERS_S", 60.0)
+    backend, heard = FakeBackend(), EventRecorder()
+    backend.gate.clear()
+    with detector(backend, on_event=heard, config=ALL_WAIT) as watching:
+        call = watching.open_stream("call")
+        push_all(call, pictures)
+        assert waits.wait(60)
+        backend.gate.set()
+        assert call.wait(60)
+    assert len(heard.of(Score)) >= 1
+    assert heard.kinds()[-1] is EndOfStream
 
 
 def test_pushing_is_not_held_up_by_an_engine_that_hangs(pictures: list[np.ndarray]) -> None:
