@@ -10,16 +10,16 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .PHONY: help setup demo test test-full check bench proto docs clean models
 
 help:
-	@echo "New here? Type: make demo    (sets up a virtual environment, finds faces in a test video, shows what it saw)"
+	@echo "New here? Type: make demo    (sets up a virtual environment, scans a test video, and writes a report of it)"
 	@echo
 	@echo "  make setup      virtual environment in $(VENV) with everything for development, and the face models"
-	@echo "  make demo       watch a test video and write what was seen to out/demo"
+	@echo "  make demo       scan a test video with a faked face, and write a report to out/demo"
 	@echo "  make test       the tests; those that need real servers are skipped where these are not installed"
 	@echo "  make test-full  the tests with long counts, and memory over 200,000 frames (about an hour)"
 	@echo "  make check      lint, format, types, and whether generated code is fresh"
 	@echo "  make bench      measure; results go to benchmarks/results"
 	@echo "  make proto      write streamguard/v1 from proto/ anew"
-	@echo "  make docs       check that the docs link to what exists"
+	@echo "  make docs       take the pictures in docs/ anew (needs Chromium), and check that the docs link to what exists"
 	@echo "  make clean      remove the virtual environment and everything that was built"
 
 setup: $(VENV)/.stamp-test models
@@ -50,8 +50,9 @@ bench: setup
 proto: $(VENV)/.stamp-test
 	$(BIN)/python proto/generate.py
 
-docs: $(VENV)/.stamp-test
-	$(BIN)/python -m pytest -q tests/test_repo.py -k docs
+docs: setup
+	STREAMGUARD_WRITE_DOCS=1 $(BIN)/python -m pytest -q tests/real/test_docs_pictures.py
+	$(BIN)/python -m pytest -q tests/cli/test_docs.py tests/test_repo.py -k docs
 
 clean:
 	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -88,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
         many = "1 video" if len(found.videos) == 1 else f"{len(found.videos)} videos"
         print(f"{many}; results go to {printable(str(args.out))}", file=said)
         scanner.tell_warning()
+        for error in found.unlisted:
+            print(f"streamguard: error: {printable(str(error))}", file=sys.stderr)
         results: list[Scanned] = []
         for video in found.videos:
             results.append(scanner.scan_file(video))

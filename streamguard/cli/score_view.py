@@ -99,7 +99,7 @@ class ScoreView(View):
         reasons = ", ".join(code_words(reason) for reason in self._reasons.get(key, ()))
         return (
             f"{f'{key[0]}.{key[1]}':<8}{code_words(self.session.face_state(face)):<14}"
-            f"{self._score_words(key):<22}{since:>9}{latency:>9}  {reasons}"
+            f"{self._score_words(key):<22}{since:>9} {latency:>8}  {reasons}"
         )
 
     def _score_words(self, key: Key) -> str:

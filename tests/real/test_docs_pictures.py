@@ -1,0 +1,103 @@
+"""The pictures in docs/: what `streamguard demo` writes, looked at in a real browser. `make docs` writes them anew."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from streamguard.cli.main import main
+from streamguard.sinks.annotate import STATE_COLOURS, Colour
+from streamguard.values import FaceState
+from tests.real.conftest import cannot
+from tests.real.test_report_picture import BROWSERS, LEGEND_PX, pixels, screenshot
+
+pytestmark = pytest.mark.real
+
+DOCS = Path(__file__).parents[2] / "docs"
+WRITE = os.environ.get("STREAMGUARD_WRITE_DOCS") == "1"
+LARGEST_BYTES = 250_000
+REPORT_PX = (1100, 1290)
+"""Down to the end of the first face."""
+FRAME = 100
+"""Of the annotated video: both faces look into the camera."""
+WARNING: Colour = (0xE0, 0xA0, 0x00)
+NEVER = (FaceState.LIKELY_FAKE, FaceState.LIKELY_REAL)
+"""What no picture of an untrained network may suggest."""
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the demo writes, as everybody runs it."""
+    folder = tmp_path_factory.mktemp("demo")
+    assert main(["demo", "--out", str(folder)]) == 0
+    return folder
+
+
+def skin(shown: np.ndarray) -> int:
+    """Pixels of about the colour that the portrait's face has."""
+    red, green, blue = (shown[..., i].astype(int) for i in range(3))
+    return int(((red > 150) & (red - blue > 40) & (red - green > 20)).sum())
+
+
+def write(image: Image.Image, name: str) -> None:
+    """Into docs/, if that is asked for; not larger than a page should load."""
+    if not WRITE:
+        return
+    path = DOCS / name
+    image.save(path, optimize=True, quality=85)  # the quality of a JPEG; a PNG has none
+    assert path.stat().st_size < LARGEST_BYTES
+
+
+def test_the_report_warns_and_shows_scores_states_and_faces(demo: Path, tmp_path: Path) -> None:
+    browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if browser is None:
+        cannot("no Chromium is installed")
+    width, height = REPORT_PX
+    shown = screenshot(browser, tmp_path, demo / "report.html", width=width, height=height)
+    assert pixels(shown[: height // 3], WARNING, tolerance=12) > 2 * 3 * 40, "the warnings' edges"
+    assert pixels(shown, STATE_COLOURS[FaceState.UNCERTAIN]) > 10 * LEGEND_PX, "a face's strip of states"
+    assert pixels(shown, STATE_COLOURS[FaceState.WARMING_UP]) > LEGEND_PX
+    assert [state for state in NEVER if pixels(shown, STATE_COLOURS[state]) > 0] == []
+    assert skin(shown) > 2 * 88 * 88 / 8, "the first face at two turning points"
+    write(Image.fromarray(shown), "demo-report.png")
+
+
+def test_the_timeline_shows_two_faces_that_stay_uncertain(demo: Path) -> None:
+    with Image.open(demo / "timeline.png") as image:
+        shown = np.asarray(image.convert("RGB"))
+        write(image.convert("RGB"), "demo-timeline.png")
+    width = shown.shape[1]
+    assert width == 1400
+    uncertain = (np.abs(shown.astype(int) - STATE_COLOURS[FaceState.UNCERTAIN]).max(axis=2) <= 3).sum(axis=1)
+    stripes = uncertain > width / 2
+    assert int((stripes[1:] & ~stripes[:-1]).sum()) == 2, "one stripe a face, nearly as long as the video"
+    assert [state for state in NEVER if pixels(shown, STATE_COLOURS[state]) > 0] == []
+    assert skin(shown[:, :90]) > 2 * 52 * 52 / 8, "two thumbnails"
+    ink = (shown[:, 300:1280].max(axis=2) < 80).sum()
+    assert ink > 2 * 900, "two lines of scores"
+
+
+def test_a_frame_of_the_video_shows_both_faces_in_boxes(demo: Path) -> None:
+    with av.open(str(demo / "annotated.mp4")) as container:
+        frames = [frame for _, frame in zip(range(FRAME + 1), container.decode(video=0), strict=False)]
+    assert len(frames) == FRAME + 1
+    shown = frames[-1].to_ndarray(format="rgb24")
+    for half in (shown[:, :640], shown[:, 640:]):
+        assert skin(half) > 5_000
+        assert pixels(half, STATE_COLOURS[FaceState.UNCERTAIN], tolerance=60) > 1_000, "a box and a name"
+        assert pixels(half, STATE_COLOURS[FaceState.LIKELY_FAKE], tolerance=20) < 100
+    write(Image.fromarray(shown).resize((960, 540), Image.Resampling.LANCZOS), "demo-frame.jpg")
+
+
+def test_the_docs_pictures_are_of_this_demo(demo: Path) -> None:
+    """They may be some commits old, not of another scene: the timeline is drawn without a browser or a codec."""
+    with Image.open(demo / "timeline.png") as now, Image.open(DOCS / "demo-timeline.png") as told:
+        assert now.size == told.size
+        difference = np.abs(np.asarray(now.convert("RGB")).astype(int) - np.asarray(told.convert("RGB")))
+    assert (difference.max(axis=2) > 60).mean() < 0.02
