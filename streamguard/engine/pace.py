@@ -6,6 +6,8 @@ from what is measured, so it needs no probing, and goes back by itself when face
 
 from __future__ import annotations
 
+from collections import deque
+
 from ..bundle import ClipSpec, Graph
 from .batcher import Face
 
@@ -13,8 +15,10 @@ HEADROOM = 1.15
 """The hop is this much longer than the measured cost asks for: work comes unevenly."""
 REMEMBER_S = 3.0
 """A face counts for this long after its last work, or for two hops if that is longer."""
-NEWEST_SHARE = 0.2
-"""How much one batch moves the measured cost."""
+BATCHES = 16
+"""The cost is the mean of the middle half of so many batches: one that was held up says nothing about the next. While
+there are few, the cheapest counts: the first ones also warm the network up."""
+FEW = 8
 UP_ABOVE, DOWN_BELOW = 1.05, 0.8
 """The hop changes only if it would be by these factors, so that it does not swing."""
 
@@ -27,7 +31,7 @@ class Pace:
         self._steps_a_clip = clip.memory + clip.length if graph == "step" else 1
         self._at_once = at_once
         self._asked_s: dict[Face, float] = {}
-        self._cost_s: float | None = None
+        self._costs_s: deque[float] = deque(maxlen=BATCHES)
         self._hop_s = self._usual_s
 
     @property
@@ -47,8 +51,7 @@ class Pace:
         """A batch of so many items took so long for so many runs of the network (windows, or crops of steps), while so
         many items in all were being worked on: where they are more than fit side by side, each had only a share."""
         share = min(1.0, self._at_once / side_by_side)
-        cost_s = items * share * seconds / runs
-        self._cost_s = cost_s if self._cost_s is None else self._cost_s + NEWEST_SHARE * (cost_s - self._cost_s)
+        self._costs_s.append(items * share * seconds / runs)
 
     def hop_s(self, now_s: float) -> float:
         """Media time between two scores of one face that this machine can keep up with."""
@@ -62,9 +65,15 @@ class Pace:
     def _fitting(self, faces: int) -> float:
         """A face that is fed by steps costs one run a grid point, or, scored more rarely than it remembers, all the
         crops that it remembers at each hop: stretching helps only from there on."""
-        if self._cost_s is None:
-            return self._usual_s
-        busy_s = HEADROOM * faces * self._cost_s / self._at_once
+        busy_s = HEADROOM * faces * self._cost_s() / self._at_once
         if busy_s <= self._usual_s:
             return self._usual_s
         return busy_s * self._steps_a_clip
+
+    def _cost_s(self) -> float:
+        """Of one run, with all lanes of the device at work side by side."""
+        costs_s = sorted(self._costs_s)
+        if len(costs_s) < FEW:
+            return costs_s[0] if costs_s else 0.0
+        middle = costs_s[len(costs_s) // 4 : len(costs_s) - len(costs_s) // 4]
+        return sum(middle) / len(middle)
