@@ -76,8 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             _discard_stdout()
             return exit_code(exc)
         except (StreamGuardError, OSError) as exc:
+            from .event_words import printable  # it may name a file, and names may hold anything
+
             logging.getLogger(__name__).debug("where it happened", exc_info=True)
-            sys.stderr.write(f"streamguard: error: {exc}\n")
+            sys.stderr.write(f"streamguard: error: {printable(str(exc))}\n")
             return exit_code(exc)
         except Exception as exc:
             logging.getLogger(__name__).debug("where it happened", exc_info=True)

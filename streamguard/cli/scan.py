@@ -23,7 +23,7 @@ Judges every face in video files, with the same code that watches live streams, 
 
   streamguard scan call.mp4
   streamguard scan recordings --out results
-  streamguard scan call.mp4 --json | jq .kind
+  streamguard scan call.mp4 --json | jq -c 'select(.verdictChanged)'
 
 Of a folder all videos below it are scanned, less hidden ones and what scan itself wrote. Each gets a folder of its own
 below OUT: report.html (open this one first), annotated.mp4, timeline.png and events.jsonl. The same file gives the same

@@ -11,7 +11,7 @@ from ..run import Turn
 from ..session import Session
 from ..sources import Source
 from ..values import Face, FaceState, Reason
-from .event_words import code_words, event_line
+from .event_words import code_words, event_line, score_words
 from .network import Network
 from .view import View
 
@@ -26,7 +26,7 @@ Key = tuple[int, int]
 class ScoreView(View):
     """Faces and what the network says of them."""
 
-    columns = (("face", -8), ("state", -14), ("p(fake)", -22), ("since", 9), ("latency", 9), ("  reasons", -16))
+    columns = (("face", -8), ("state", -14), ("score", -28), ("since", 8), ("latency", 9), ("  reasons", -9))
 
     def __init__(
         self, file: TextIO, session: Session, source: Source, network: Network, *, all_scores: bool = False
@@ -99,18 +99,16 @@ class ScoreView(View):
         reasons = ", ".join(code_words(reason) for reason in self._reasons.get(key, ()))
         return (
             f"{f'{key[0]}.{key[1]}':<8}{code_words(self.session.face_state(face)):<14}"
-            f"{self._score_words(key):<22}{since:>9} {latency:>8}  {reasons}"
+            f"{self._score_words(key):<28}{since:>8} {latency:>8}  {reasons}"
         )
 
     def _score_words(self, key: Key) -> str:
         score = self._scores.get(key)
         if score is None:
             return ""
-        if score.p_fake is None:
-            return f"raw {score.raw_score:.2f}"
         if score.p_fake_low is None or score.p_fake_high is None:
-            return f"{score.p_fake:.2f}"
-        return f"{score.p_fake:.2f} [{score.p_fake_low:.2f} to {score.p_fake_high:.2f}]"
+            return score_words(score)
+        return f"{score_words(score)} [{score.p_fake_low:.2f} to {score.p_fake_high:.2f}]"
 
     def status(self) -> list[str]:
         trained = "NOT TRAINED" if not self._network.engine.bundle.manifest.trained else "trained"

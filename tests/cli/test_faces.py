@@ -209,3 +209,10 @@ def test_a_still_picture_is_told_why_it_has_no_face(
     said = capsys.readouterr().out.splitlines()[-1]
     assert said.startswith("1 frame, 0 face generations")
     assert "seen in 2 frames" in said
+
+
+def test_an_error_stays_one_line_whatever_a_file_is_called(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["faces", "two\nlines\x1b[2J.mp4"]) == 3
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "\x1b" not in said

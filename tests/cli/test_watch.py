@@ -152,7 +152,7 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_table_shows_probability_interval_since_and_latency(wide: None) -> None:
     said = play(Terminal(), calibrated(lambda crops: 0.97))
     row = [line for line in said.splitlines() if line.startswith("1.1 ") and "likely fake" in line][-1]
-    assert row.split()[:4] == ["1.1", "likely", "fake", "0.97"]
+    assert row.split()[:5] == ["1.1", "likely", "fake", "p(fake)", "0.97"]
     assert " [0.9" in row
     assert " s " in row
     assert " ms" in row
