@@ -128,12 +128,20 @@ def _shows_events(name: str) -> bool:
     return bool(getattr(_command(name), "SHOWS_EVENTS", False))
 
 
+class _WithoutTraceback(logging.Formatter):
+    """Tracebacks are for -vv."""
+
+    def formatException(self, ei: object) -> str:
+        return ""
+
+
 @contextmanager
 def _logging(verbose: int, *, shows_events: bool) -> Iterator[None]:
     """Log lines of this package go to stderr while the command runs."""
     logger = logging.getLogger("streamguard")
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    formatter = logging.Formatter if verbose > 1 else _WithoutTraceback
+    handler.setFormatter(formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     level_before = logger.level
     logger.addHandler(handler)
     quiet = logging.ERROR if shows_events else logging.WARNING

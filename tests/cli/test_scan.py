@@ -136,6 +136,18 @@ def test_an_alarm_is_not_hidden_by_a_file_that_cannot_be_read(
     assert re.search(r"no/such.mp4 +cannot be read", said.out)
 
 
+def test_a_network_that_fails_ends_it_and_what_was_seen_is_kept(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, lambda: calibrated(lambda crops: 1 / 0))
+    assert main(["scan", str(clip), str(clip.with_name("never.mp4")), "--out", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert "streamguard: error: fake: failed: ZeroDivisionError" in said.err
+    assert "never.mp4" not in said.err, "another file would fare no better"
+    assert "Traceback" not in said.err, "that is for -vv"
+    assert names_in(tmp_path / "one") == ALL
+
+
 def only_sound(path: Path) -> None:
     with wave.open(str(path), "wb") as sound:
         sound.setnchannels(1)
