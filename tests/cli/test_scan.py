@@ -15,10 +15,15 @@ import av
 import pytest
 from PIL import Image
 
+from streamguard.bundle import UNTRAINED
 from streamguard.cli import scan
 from streamguard.cli.main import main
+from streamguard.cli.network import Network
 from streamguard.cli.record import EVENTS, REPORT, TIMELINE, VIDEO
+from streamguard.config import EngineConfig, ScoringConfig
+from streamguard.engine.engine import Engine
 from streamguard.events import Event, Score, StreamUp, VerdictChanged
+from streamguard.testing import FakeBackend, fake_bundle
 from streamguard.values import FaceState, Reason
 from streamguard.wire import event_from_json
 from tests.cli.networks import calibrated, use
@@ -359,3 +364,39 @@ def test_help_and_docs_tell_the_same_exit_codes() -> None:
     told = re.findall(r"^  (\d+) +\S", scan.EPILOG, re.M)
     table = re.findall(r"^\| (\d+) \|", DOCS.read_text(), re.M)
     assert set(told) | {"143"} == set(table)
+
+
+def test_what_runs_the_network_is_as_told(clip: Path, tmp_path: Path) -> None:
+    options = ["--backend", "onnxruntime", "--graph", "window", "--precision", "fp32", "--bundle", str(UNTRAINED)]
+    assert main(["scan", str(clip), "--out", str(tmp_path), "--no-video", *options]) == 0
+    assert "(onnxruntime window fp32)" in (tmp_path / "one" / REPORT).read_text()
+
+
+def test_the_prior_moves_probabilities(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def opened(bundle: Path | None, config: EngineConfig, scoring: ScoringConfig) -> Network:
+        return Network(Engine(fake_bundle(), backend=FakeBackend(score=lambda crops: 0.5)), scoring)
+
+    monkeypatch.setattr(Network, "open", opened)
+    for prior, words in ((0.5, "p(fake) 0.50 to 0.50"), (0.1, "p(fake) 0.10 to 0.10")):
+        assert main(["scan", str(clip), "--out", str(tmp_path), "--no-video", "--prior", str(prior)]) == 0
+        assert words in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_listed_is_told_and_the_rest_is_scanned(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in" / "locked").mkdir(parents=True)
+    (tmp_path / "in" / "one.mp4").write_bytes(clip.read_bytes())
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refusing)
+    assert main(["scan", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--no-video"]) == 3
+    assert "locked" in capsys.readouterr().err
+    assert (tmp_path / "out" / "one" / REPORT).exists()
