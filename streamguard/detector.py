@@ -27,7 +27,7 @@ import numpy as np
 
 from .bundle import Bundle, open_bundle
 from .clock import MonotonicClock
-from .config import DetectorConfig, SessionConfig
+from .config import DetectorConfig
 from .engine.backend import Backend
 from .engine.engine import Engine, EngineStatistics, Percentiles, Seat, percentiles
 from .errors import ClosedError, ConfigError, SourceError, StreamGuardError
@@ -35,7 +35,7 @@ from .events import Event, Score, StreamDown
 from .faces.detector import open_detector, open_mesher
 from .mailbox import Mailbox
 from .queues import QueueStatistics
-from .run import drive
+from .run import drive, join
 from .session import Session, SessionStatistics
 from .sources import PushSource, Source, SourceStatistics, open_source, redacted
 from .sources.pixels import ArrayFormat
@@ -215,22 +215,15 @@ class StreamDetector:
 
     def _join(self, stream: Stream) -> tuple[Session, Seat]:
         """A session and its seat. Raises OverloadedError."""
-        seat = self._engine.join(live=stream.source.live)
-        config = SessionConfig(
+        return join(
+            self._engine,
+            stream.source,
             faces=self._config.faces,
-            clip=self._engine.clip,
             scoring=self._config.scoring,
             stalled_after_s=self._config.stalled_after_s,
-        )
-        session = Session(
-            config,
-            detector=open_detector(),
-            mesher=open_mesher(),
             stream_id=stream.stream_id,
             participant_id=stream.participant_id,
-            calibration=self._engine.calibration,
         )
-        return session, seat
 
     def _forget(self, stream: Stream) -> None:
         """Its name may be used again."""

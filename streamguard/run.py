@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .clock import Clock, MonotonicClock
-from .engine.engine import Seat
+from .config import FacesConfig, ScoringConfig, SessionConfig
+from .engine.engine import Engine, Seat
 from .events import EndOfStream, Event, FaceLost
+from .faces.detector import open_detector, open_mesher
 from .session import Session
 from .sources.source import Item, Source
 from .values import AudioChunk, Frame, Window
@@ -37,6 +39,36 @@ class Turn:
     windows: list[Window]
 
 
+def join(
+    engine: Engine,
+    source: Source,
+    *,
+    faces: FacesConfig | None = None,
+    scoring: ScoringConfig | None = None,
+    stalled_after_s: float | None = None,
+    stream_id: str | None = None,
+    participant_id: str | None = None,
+) -> tuple[Session, Seat]:
+    """A session for a source that makes what the engine's network wants, and its seat there. OverloadedError if the
+    engine has no room for another live stream. Without a `stream_id` it is the source's URL, without credentials."""
+    usual = SessionConfig()
+    config = SessionConfig(
+        faces=faces or usual.faces,
+        clip=engine.clip,
+        scoring=scoring or usual.scoring,
+        stalled_after_s=stalled_after_s or usual.stalled_after_s,
+    )
+    session = Session(
+        config,
+        detector=open_detector(),
+        mesher=open_mesher(),
+        stream_id=stream_id or source.url,
+        participant_id=participant_id,
+        calibration=engine.calibration,
+    )
+    return session, engine.join(live=source.live)
+
+
 def drive(source: Source, session: Session, clock: Clock | None = None, *, seat: Seat | None = None) -> Iterator[Turn]:
     """Read until the source says that it is over. A source that fails for good raises its typed error here, and so does
     a backend (EngineError). Without a seat nothing is scored."""
@@ -54,7 +86,8 @@ def drive(source: Source, session: Session, clock: Clock | None = None, *, seat:
             session.source_event(item, now_s)
         elif item is not None and not isinstance(item, AudioChunk):
             session.source_event(item, now_s)
-        session.tick(now_s)  # sound alone is no sign of life
+        if source.live:  # a slow disk is no blinded camera: a file gives the same events wherever it lies
+            session.tick(now_s)  # sound alone is no sign of life
         windows = session.take_work()
         if seat is not None:
             seat.submit(windows)

@@ -9,16 +9,13 @@ from typing import Self
 
 from .. import __version__
 from ..bundle import open_bundle
-from ..config import EngineConfig, ScoringConfig, SessionConfig
+from ..config import EngineConfig, ScoringConfig
 from ..engine.engine import Engine, Seat
-from ..faces.detector import open_detector, open_mesher
+from ..run import join
 from ..session import Session
 from ..sources import Source
 from .finders import fetch
 from .record import Files, Heading
-
-NO_SILENCE_S = 3600.0
-"""A slow disk is no blinded camera: the same file always gives the same events."""
 
 
 class Network:
@@ -47,20 +44,7 @@ class Network:
 
     def join(self, source: Source, *, stream_id: str | None = None) -> tuple[Session, Seat]:
         """A session for a source, and its seat at the engine."""
-        usual = SessionConfig()
-        config = SessionConfig(
-            clip=self.engine.clip,
-            scoring=self._scoring,
-            stalled_after_s=usual.stalled_after_s if source.live else NO_SILENCE_S,
-        )
-        session = Session(
-            config,
-            detector=open_detector(),
-            mesher=open_mesher(),
-            stream_id=stream_id or source.url,
-            calibration=self.engine.calibration,
-        )
-        return session, self.engine.join(live=source.live)
+        return join(self.engine, source, scoring=self._scoring, stream_id=stream_id)
 
     @property
     def warning(self) -> str | None:
@@ -88,4 +72,5 @@ class Network:
         """What is written of a stream that it judges; the report says what made the scores."""
         made_by = f"Scores by {self.engine.bundle.name} ({self.running}), StreamGuard {__version__}."
         told = [*notes, *([self.warning] if self.warning else []), made_by]
-        return Files(folder=folder, video=video, report=Heading(title=title, notes=told))
+        warning = "" if self.engine.bundle.manifest.trained else "untrained network: scores mean nothing"
+        return Files(folder=folder, video=video, report=Heading(title=title, notes=told, warning=warning))

@@ -33,6 +33,8 @@ class Heading:
 
     title: str
     notes: Sequence[str] = ()
+    warning: str = ""
+    """In a few words, for pictures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +88,8 @@ class Recording:
         folder = self._files.folder
         with ExitStack() as opened:
             self._sinks.append(opened.enter_context(JsonLines.create(folder / EVENTS)))
-            self._tracks = TracksPicture(folder / self._files.picture)
+            warning = "" if self._files.report is None else self._files.report.warning
+            self._tracks = TracksPicture(folder / self._files.picture, warning=warning)
             opened.callback(self._tracks.close)
             self._sinks.append(self._tracks)
             if self._files.report is not None:

@@ -139,10 +139,11 @@ GAP_WORDS = {
 
 
 class TracksPicture:
-    """Gathers the faces of one stream, and writes them as a PNG when closed."""
+    """Gathers the faces of one stream, and writes them as a PNG when closed. `warning` is shown beside the title."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, warning: str = "") -> None:
         self._path = path
+        self._warning = warning
         self._rows: dict[tuple[int, int], Row] = {}
         self._breaks: list[Break] = []
         self._curves: dict[tuple[int, int], Curve] = {}
@@ -194,7 +195,13 @@ class TracksPicture:
         return rows
 
     def draw(self) -> Image.Image:
-        return draw(self.rows(), self._breaks, left_out=self._left_out, participant=self._participant)
+        return draw(
+            self.rows(),
+            self._breaks,
+            left_out=self._left_out,
+            participant=self._participant,
+            warning=self._warning,
+        )
 
     def close(self) -> None:
         if self._closed:
@@ -252,6 +259,7 @@ def draw(
     *,
     left_out: int = 0,
     participant: Sequence[tuple[float, FaceState]] = (),
+    warning: str = "",
 ) -> Image.Image:
     """The whole picture. Rows are ordered by birth; the participant's, if there is one, stands above them."""
     rows = sorted(rows, key=lambda row: (row.first_pts_s, row.face_id, row.generation))
@@ -264,7 +272,7 @@ def draw(
     for i in range(0, lines, 2):
         canvas.rectangle((0, TOP_PX + i * ROW_PX, WIDTH_PX, TOP_PX + (i + 1) * ROW_PX - 1), fill=STRIPE)
     _draw_axis(canvas, scale, bottom)
-    _draw_title(canvas, rows, left_out)
+    _draw_title(canvas, rows, left_out, warning)
     _draw_legend(canvas, {state for row in rows for _, state in row.verdicts} | {state for _, state in participant})
     _draw_breaks(canvas, breaks, scale, bottom)
     if participant:
@@ -313,17 +321,20 @@ def _draw_axis(canvas: ImageDraw.ImageDraw, scale: Scale, bottom: int) -> None:
     canvas.text((20, bottom + 10), "media time", font=font(14), fill=FAINT, anchor="lt")
 
 
-def _draw_title(canvas: ImageDraw.ImageDraw, rows: Sequence[Row], left_out: int) -> None:
+def _draw_title(canvas: ImageDraw.ImageDraw, rows: Sequence[Row], left_out: int, warning: str) -> None:
     faces = len({row.face_id for row in rows})
     words = f"{faces} face{'' if faces == 1 else 's'}, {len(rows)} generation{'' if len(rows) == 1 else 's'}"
     if left_out:
         words += f", and {left_out} later ones that are not drawn"
     canvas.text((20, 16), words, font=font(20), fill=INK)
+    x = 40 + canvas.textlength(words, font(20))
     scored = {row.calibrated for row in rows if row.curve}
     if scored:
         kinds = {True: "probability of fake", False: "raw score, uncalibrated"}
         told = "line: " + " or ".join(kinds[kind] for kind in sorted(scored, reverse=True))
-        canvas.text((40 + canvas.textlength(words, font(20)), 28), told, font=font(14), fill=FAINT, anchor="lm")
+        canvas.text((x, 28), told, font=font(14), fill=FAINT, anchor="lm")
+        x += 20 + canvas.textlength(told, font(14))
+    canvas.text((x, 28), warning, font=font(14), fill=ALARM, anchor="lm")
 
 
 def _draw_legend(canvas: ImageDraw.ImageDraw, seen: set[FaceState]) -> None:

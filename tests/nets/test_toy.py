@@ -124,10 +124,10 @@ def test_the_head_averages_no_more_than_was_seen() -> None:
     torch.testing.assert_close(logits, logits[-1:].expand_as(logits), rtol=0, atol=1e-5)
 
 
-def test_scores_differ_with_the_picture_and_lie_on_both_sides(net: ToyClipNet) -> None:
+def test_scores_differ_with_the_picture_and_look_like_no_verdict(net: ToyClipNet) -> None:
     scores = torch.sigmoid(net(moving(CLIP, faces=8))).flatten()
-    assert scores.min() < 0.5 < scores.max()
-    assert scores.std() > 0.05
+    assert 0.2 < scores.min() < scores.max() < 0.8
+    assert scores.std() > 0.01
 
 
 def test_same_seed_same_weights() -> None:

@@ -120,6 +120,14 @@ def test_rows_follow_births_losses_and_verdicts(tmp_path: Path) -> None:
     assert (third.face_id, third.generation, third.first_pts_s) == (1, 2, 5.5)
 
 
+def test_a_warning_stands_beside_the_title() -> None:
+    def reds(image: Image.Image) -> int:
+        return int((np.asarray(image)[:TOP_PX] == ALARM).all(axis=2).sum())
+
+    assert reds(draw([row()])) == 0
+    assert reds(draw([row()], warning="untrained")) > 20
+
+
 def test_bar_spans_the_time_from_birth_to_loss() -> None:
     image = draw([row(first_pts_s=2.5, last_pts_s=7.5), row(face_id=2)])
     plot = WIDTH_PX - LEFT_PX - RIGHT_PX
