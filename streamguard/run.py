@@ -75,7 +75,7 @@ def drive(source: Source, session: Session, clock: Clock | None = None, *, seat:
     clock = clock or MonotonicClock()
     item: Item | None = None
     while not isinstance(item, EndOfStream):
-        item = source.read(_wait_s(session, seat, clock.now_s()))
+        item = source.read(_wait_s(session, seat, clock.now_s()) if source.live else LONGEST_WAIT_S)
         now_s = clock.now_s()
         if isinstance(item, Frame):
             session.feed(item, now_s)

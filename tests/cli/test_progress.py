@@ -40,7 +40,7 @@ def watch(file: io.StringIO, length_s: float | None, *, name: str = "call.mp4", 
 
 @pytest.mark.parametrize("start_s", [0.0, 5000.0])
 def test_bar_tells_share_speed_and_time_left(start_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((100, 30)))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: os.terminal_size((100, 30)))
     drawn = watch(Terminal(), 40.0, start_s=start_s).split("\r")
     assert drawn[1] == "call.mp4 [                    ]   0%, 0.0x real time\x1b[K"
     assert drawn[-2] == "call.mp4 [#####               ]  25%, 2.0x real time, 15 s left\x1b[K"
@@ -48,13 +48,13 @@ def test_bar_tells_share_speed_and_time_left(start_s: float, monkeypatch: pytest
 
 
 def test_of_unknown_length_what_was_seen_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((100, 30)))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: os.terminal_size((100, 30)))
     assert watch(Terminal(), None).split("\r")[-2] == "call.mp4 10.0 s seen, 2.0x real time\x1b[K"
 
 
 @pytest.mark.parametrize("columns", [1, 8, 20, 45, 80])
 def test_a_narrow_terminal_is_never_overrun(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((columns, 30)))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: os.terminal_size((columns, 30)))
     drawn = watch(Terminal(), 40.0, name="a very long name of a video that nobody would type.mp4")
     lines = [line.removesuffix("\x1b[K") for line in drawn.split("\r")]
     assert max(len(line) for line in lines) < columns
@@ -64,7 +64,7 @@ def test_a_narrow_terminal_is_never_overrun(columns: int, monkeypatch: pytest.Mo
 
 
 def test_a_longer_file_than_it_said_stays_at_100_percent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((100, 30)))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: os.terminal_size((100, 30)))
     assert "100%, 2.0x real time, 0 s left" in watch(Terminal(), 5.0).split("\r")[-2]
 
 

@@ -66,7 +66,7 @@ def test_a_generation_that_ended_is_counted_no_more() -> None:
 
 
 def test_on_a_terminal_the_table_is_redrawn_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((100, 30)))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: os.terminal_size((100, 30)))
     monkeypatch.setattr("streamguard.cli.view.REFRESH_S", 0.0)
     said = play(Terminal())
     assert "\x1b[" in said
@@ -76,7 +76,7 @@ def test_on_a_terminal_the_table_is_redrawn_in_place(monkeypatch: pytest.MonkeyP
 
 
 def test_a_narrow_low_terminal_is_never_overrun(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((40, 8)))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: os.terminal_size((40, 8)))
     monkeypatch.setattr("streamguard.cli.view.REFRESH_S", 0.0)
     said = play(Terminal())
     table, _, _ = said.rpartition("\n30 frames")
@@ -91,7 +91,7 @@ def pages(said: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("rows", range(1, 13))
 def test_the_table_comes_first_and_a_low_terminal_is_never_overrun(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((80, rows)))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: os.terminal_size((80, rows)))
     monkeypatch.setattr("streamguard.cli.view.REFRESH_S", 0.0)
     drawn = pages(play(Terminal()))
     assert max(len(page) for page in drawn) <= rows - 1

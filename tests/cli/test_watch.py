@@ -145,7 +145,7 @@ def play(file: io.StringIO, network: Network, *, seconds: float = 2.0, all_score
 
 @pytest.fixture
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((120, 30)))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: os.terminal_size((120, 30)))
     monkeypatch.setattr("streamguard.cli.view.REFRESH_S", 0.0)
 
 
