@@ -224,8 +224,9 @@ class ScoringConfig:
     """Half of what speaks against a participant is forgotten after so long without a usable face."""
     clear_participant_after_s: float = 30.0
     """With a usable face, a participant's verdict goes half of the way to that face's in this time."""
-    cannot_judge_after_s: float = 10.0
-    """`CannotJudge` is raised when there was no usable face for so long, and again after each further such time."""
+    cannot_judge_after_s: float | None = 10.0
+    """`CannotJudge` is raised when nobody could be judged for so long, and again each time it has lasted twice as long
+    (at least every ten minutes). None: never."""
 
     def __post_init__(self) -> None:
         _need(self.prior is None or 0 < self.prior < 1, "scoring.prior", "must be between 0 and 1, without these")
@@ -233,7 +234,7 @@ class ScoringConfig:
             ("forget_after_s", self.forget_after_s),
             ("forget_participant_after_s", self.forget_participant_after_s),
             ("clear_participant_after_s", self.clear_participant_after_s),
-            ("cannot_judge_after_s", self.cannot_judge_after_s),
+            ("cannot_judge_after_s", 1.0 if self.cannot_judge_after_s is None else self.cannot_judge_after_s),
         ):
             _need(_is_positive(value), f"scoring.{key}", "must be more than 0 seconds and finite")
 

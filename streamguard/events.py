@@ -138,7 +138,8 @@ class ParticipantVerdictChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CannotJudge:
-    """No usable face for a stated time. Abstaining is not an escape."""
+    """Nobody could be judged for a stated time: no face, none that would do, none for long enough, or none that the
+    network answered for. Abstaining is not an escape."""
 
     missing_s: float
     reasons: tuple[Reason, ...] = ()

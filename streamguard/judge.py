@@ -8,6 +8,7 @@ UNCALIBRATED if no calibration fits the graph and precision in use, and else wha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from .bundle import Calibration
 from .config import SessionConfig
@@ -20,6 +21,9 @@ MOST_GAPS_SHARE = 0.25
 """More repeated crops than this share of a window make it LOW_QUALITY."""
 RECENT_S = 2.0
 """A face counts for the participant's verdict until so long after its last usable score, or for two hops."""
+
+LONGEST_SILENCE_S = 600.0
+"""While nobody can be judged, that is told at least so often."""
 
 Key = tuple[int, int]
 """Face id and generation."""
@@ -51,6 +55,8 @@ class _Judged:
     scored: bool = False
     usable_pts_s: float | None = None
     """End of the newest window whose score counted."""
+    unanswered: bool = False
+    """Its newest window would do, and was not scored (yet)."""
 
 
 class Judge:
@@ -59,14 +65,19 @@ class Judge:
         self._limits = limits
         self._calibrator = None if calibration is None else Calibrator(calibration, config.scoring.prior)
         self._faces: dict[Key, _Judged] = {}
-        self._participant = None if self._calibrator is None else ParticipantVerdict(self._calibrator, config.scoring)
+        self._participant = (
+            None if self._calibrator is None else ParticipantVerdict(self._calibrator, config.scoring, clip=config.clip)
+        )
         self.too_slow = False
         """The source is too slow for the grid: the session tells."""
         self.hop_s = config.clip.hop_s
         """The effective one: the session tells."""
-        self._usable_pts_s: float | None = None
-        """Until when a usable face was seen; at first: since when the stream is watched."""
-        self._alarms = 0
+        # Until when somebody could be judged, in media time and on the wall; at first: since when it is tried.
+        self._judged_pts_s: float | None = None
+        self._judged_now_s: float | None = None
+        self._alarm_after_s = config.scoring.cannot_judge_after_s or inf
+        self._now_s: float | None = None
+        """The wall clock, as last told."""
 
     def begin(self, key: Key) -> None:
         verdict = (
@@ -81,10 +92,9 @@ class Judge:
 
     def see(self, window: Window) -> None:
         """A window was made."""
-        reasons = self._window_reasons(window)
-        self._faces[window.face_id, window.generation].window_reasons = reasons
-        if not reasons and not self.too_slow and self.is_warm(window):
-            self._usable_pts_s, self._alarms = window.pts_end_s, 0
+        face = self._faces[window.face_id, window.generation]
+        face.window_reasons = self._window_reasons(window)
+        face.unanswered = True
 
     def is_warm(self, window: Window) -> bool:
         """A network that is fed by steps has then seen as many crops as it averages over."""
@@ -94,18 +104,30 @@ class Judge:
         """A window of a living generation was scored."""
         window = scored.window
         face = self._faces[window.face_id, window.generation]
-        face.scored = True
+        face.scored, face.unanswered = True, False
         reasons = self._all_reasons(self._window_reasons(window))
-        if face.verdict is None or reasons:
-            opinion = self._opinion(face, reasons)
-            return Judgement(opinion=opinion, estimate=None, p_face=None)
+        if reasons:
+            return Judgement(opinion=self._opinion(face, reasons), estimate=None, p_face=None)
+        if face.verdict is None:
+            self._note_judged(scored)
+            return Judgement(opinion=self._opinion(face, ()), estimate=None, p_face=None)
         estimate = face.verdict.add(scored.raw_score, pts_start_s=window.pts_start_s, pts_end_s=window.pts_end_s)
         face.usable_pts_s = window.pts_end_s
+        if self._participant is not None and len(self._faces) == 1:
+            self._participant.add(estimate, pts_start_s=window.pts_start_s, pts_end_s=window.pts_end_s)
+        if face.verdict.is_judged:
+            self._note_judged(scored)
         return Judgement(opinion=self._opinion(face, ()), estimate=estimate, p_face=face.verdict.p_face)
 
     def opinion(self, key: Key) -> Opinion:
         face = self._faces[key]
         return self._opinion(face, self._all_reasons(face.window_reasons))
+
+    def pass_time(self, pts_s: float) -> None:
+        """Evidence is forgotten, also of faces that nothing is heard of."""
+        for face in self._faces.values():
+            if face.verdict is not None:
+                face.verdict.at(pts_s)
 
     def participant(self, pts_s: float) -> ParticipantVerdict | None:
         """The participant's (or the stream's) verdict at this time; None if nothing is calibrated."""
@@ -120,20 +142,42 @@ class Judge:
         self._participant.update(pts_s, evidence)
         return self._participant
 
-    def missing(self, pts_s: float) -> float | None:
-        """For how long there was no usable face, whenever that is to be told (again)."""
-        if self._usable_pts_s is None or pts_s < self._usable_pts_s:
-            self._usable_pts_s = pts_s
-        missing_s = pts_s - self._usable_pts_s
-        if missing_s < (self._alarms + 1) * self._config.scoring.cannot_judge_after_s:
+    def missing(self, *, pts_s: float | None = None, now_s: float | None = None) -> float | None:
+        """For how long nobody could be judged, whenever that is to be told (again): after the stated time, and each
+        time that it has lasted twice as long. By media time, or by the wall clock: a sender may slow its clock down."""
+        missing_s = 0.0
+        if pts_s is not None:
+            if self._judged_pts_s is None or pts_s < self._judged_pts_s:
+                self._judged_pts_s = pts_s
+            missing_s = pts_s - self._judged_pts_s
+        if now_s is not None:
+            if self._judged_now_s is None:
+                self._judged_now_s = now_s
+            self._now_s = now_s
+            missing_s = max(missing_s, now_s - self._judged_now_s)
+        if missing_s < self._alarm_after_s:
             return None
-        self._alarms = int(missing_s / self._config.scoring.cannot_judge_after_s)
+        while self._alarm_after_s <= missing_s:
+            self._alarm_after_s += min(self._alarm_after_s, LONGEST_SILENCE_S)
         return missing_s
 
+    @property
+    def next_alarm_s(self) -> float:
+        """When, on the wall clock, the next alarm is due if nobody can be judged until then."""
+        return inf if self._judged_now_s is None else self._judged_now_s + self._alarm_after_s
+
     def why_missing(self) -> tuple[Reason, ...]:
-        """What keeps the faces that are there from being usable; nothing if there is none."""
+        """What keeps the faces that are there from being judged; nothing if there is none, or none for long enough."""
         against = {reason for face in self._faces.values() for reason in self._all_reasons(face.window_reasons)}
+        if any(face.unanswered and not face.window_reasons for face in self._faces.values()):
+            against.add(Reason.NOT_SCORED)
         return tuple(reason for reason in Reason if reason in against)
+
+    def _note_judged(self, scored: Scored) -> None:
+        """Somebody could be judged."""
+        self._judged_pts_s = scored.window.pts_end_s
+        self._judged_now_s = self._now_s
+        self._alarm_after_s = self._config.scoring.cannot_judge_after_s or inf
 
     def _window_reasons(self, window: Window) -> tuple[Reason, ...]:
         gaps = (Reason.GAPS,) if window.gaps > MOST_GAPS_SHARE * window.crops_expected else ()

@@ -16,7 +16,7 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, isfinite
+from math import ceil, inf, isfinite
 from statistics import median
 
 from .bundle import Calibration
@@ -161,10 +161,11 @@ class Session:
             self._watch(face, frame)
         for face in looked.faces:
             self._take_face(face, frame)
+        self._judge.pass_time(frame.pts_s)
+        for key in self._watched:
+            self._note_opinion(key)
         self._note_participant(frame.pts_s)
-        missing_s = self._judge.missing(frame.pts_s)
-        if missing_s is not None:
-            self._emit(CannotJudge(missing_s=missing_s, reasons=self._judge.why_missing()))
+        self._note_missing(self._judge.missing(pts_s=frame.pts_s))
 
     def source_event(self, kind: StreamUp | StreamDown | EndOfStream, now_s: float) -> None:
         """Take what the source said of itself."""
@@ -184,17 +185,26 @@ class Session:
         self._emit(kind)
 
     def tick(self, now_s: float) -> None:
-        """Time passed. Needed only when no frame came before `next_deadline_s()`."""
-        deadline_s = self.next_deadline_s()
-        if deadline_s is None or now_s < deadline_s:
+        """Time passed. Needed at `next_deadline_s()` at the latest, whether frames come or not."""
+        if self._state is StreamState.ENDED:
             return
-        assert self._alive_s is not None
-        self._state = StreamState.STALLED
-        self._emit(Blinded(silent_s=now_s - self._alive_s))
+        deadline_s = self._stalled_at_s()
+        if deadline_s is not None and now_s >= deadline_s:
+            assert self._alive_s is not None
+            self._state = StreamState.STALLED
+            self._emit(Blinded(silent_s=now_s - self._alive_s))
+        self._note_missing(self._judge.missing(now_s=now_s))
 
     def next_deadline_s(self) -> float | None:
         """When to call `tick` if nothing else happens; None if nothing is waited for."""
-        if self._alive_s is None or self._state in (StreamState.STALLED, StreamState.ENDED):
+        if self._state is StreamState.ENDED:
+            return None
+        stalled_at_s = self._stalled_at_s()
+        next_s = min(self._judge.next_alarm_s, inf if stalled_at_s is None else stalled_at_s)
+        return None if next_s == inf else next_s
+
+    def _stalled_at_s(self) -> float | None:
+        if self._alive_s is None or self._state is StreamState.STALLED:
             return None
         return self._alive_s + self._config.stalled_after_s
 
@@ -349,7 +359,9 @@ class Session:
 
     def _drop_lost(self, lost: Sequence[Lost]) -> None:
         for one in lost:
-            watched = self._watched.pop((one.face_id, one.generation))
+            watched = self._watched.pop((one.face_id, one.generation), None)
+            if watched is None:
+                continue
             self._judge.end((one.face_id, one.generation))
             statistics = watched.clips.statistics()
             self._ended_gaps += statistics.gaps
@@ -438,6 +450,10 @@ class Session:
                 generation=generation,
             )
         )
+
+    def _note_missing(self, missing_s: float | None) -> None:
+        if missing_s is not None:
+            self._emit(CannotJudge(missing_s=missing_s, reasons=self._judge.why_missing()))
 
     def _note_opinion(self, key: tuple[int, int]) -> None:
         opinion = self._judge.opinion(key)

@@ -96,6 +96,8 @@ class Reason(StrEnum):
     GAPS = "GAPS"
     TOO_SLOW = "TOO_SLOW"
     UNCALIBRATED = "UNCALIBRATED"
+    NOT_SCORED = "NOT_SCORED"
+    """The picture would do, and the network does not answer."""
 
 
 class GapCause(StrEnum):

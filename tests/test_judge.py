@@ -15,11 +15,22 @@ import pytest
 
 from streamguard.bundle import Calibration
 from streamguard.config import ClipConfig, ScoringConfig, SessionConfig
-from streamguard.events import CannotJudge, FaceAppeared, Overload, ParticipantVerdictChanged, Score, VerdictChanged
+from streamguard.events import (
+    Blinded,
+    CannotJudge,
+    FaceAppeared,
+    Overload,
+    ParticipantVerdictChanged,
+    Score,
+    VerdictChanged,
+)
 from streamguard.faces.quality import QualityLimits
-from streamguard.testing import CALIBRATION
-from streamguard.values import Box, FaceState, Reason, Window
-from tests.sessions import ANYTHING_GOES, Run, box_at, scored, still, times
+from streamguard.judge import Judge
+from streamguard.testing import CALIBRATION, painted
+from streamguard.values import Box, FaceState, Frame, Reason, Window
+from tests.engine.windows import QUALITY
+from tests.engine.windows import window as window_made
+from tests.sessions import ANYTHING_GOES, Run, box_at, frame_at, scored, still, times
 
 ADA, BEN = 64, 128
 HERE = {ADA: box_at(200, 180)}
@@ -46,11 +57,13 @@ class Judged(Run):
         config = SessionConfig(clip=clip, scoring=scoring or ScoringConfig())
         super().__init__(config, limits=limits, calibration=calibration)
         self.raw: RawScore = raw if callable(raw) else lambda window: raw
+        self.answers = True
 
     def collect(self) -> None:
         windows = self.session.take_work()
         self.windows += windows
-        self.session.put_scores([scored(window, self.raw(window)) for window in windows])
+        if self.answers:
+            self.session.put_scores([scored(window, self.raw(window)) for window in windows])
         self.heard.add(self.session.events())
 
     def states(self) -> list[FaceState]:
@@ -137,14 +150,16 @@ def test_a_swap_in_mid_call_is_not_averaged_away() -> None:
     assert 60.0 < fakes[0] < 60.64 + 4 * 0.64
 
 
-def test_cannot_judge_is_raised_after_the_stated_time_and_again() -> None:
+def test_cannot_judge_is_raised_after_the_stated_time_and_when_it_has_lasted_twice_as_long() -> None:
     run = Judged(REAL, scoring=ScoringConfig(cannot_judge_after_s=3.0))
-    run.feed(times(0, 2), still(HERE)).feed(times(2, 12.5), still({}))
+    run.feed(times(0, 2), still(HERE)).feed(times(2, 16), still({}))
     alarms = run.heard.of(CannotJudge)
-    assert [round(alarm.missing_s, 1) for alarm in alarms] == pytest.approx([3.0, 6.0, 9.0], abs=0.1)
+    assert [round(alarm.missing_s, 1) for alarm in alarms] == pytest.approx([3.0, 6.0, 12.0], abs=0.1)
     assert {alarm.reasons for alarm in alarms} == {()}
-    run.feed(times(12.5, 17), still(HERE))
-    assert len(run.heard.of(CannotJudge)) == 3, "somebody can be seen again"
+    run.feed(times(16, 18), still(HERE))
+    assert len(run.heard.of(CannotJudge)) == 3, "somebody can be judged again"
+    run.feed(times(18, 22), still({}))
+    assert len(run.heard.of(CannotJudge)) == 4, "and the count begins anew"
 
 
 def test_a_face_that_never_allows_a_judgement_is_no_escape() -> None:
@@ -164,6 +179,109 @@ def test_nor_is_one_that_is_gone_before_its_window_is_full() -> None:
     assert len(run.heard.of(FaceAppeared)) >= 4
     assert run.heard.of(Score) == []
     assert len(run.heard.of(CannotJudge)) == 2
+
+
+def test_a_fake_that_never_stays_for_two_windows_is_no_escape() -> None:
+    """Each generation is gone before it can be judged. The participant is, by all of them together."""
+
+    def people(pts_s: float) -> dict[int, Box]:
+        return HERE if pts_s % 1.9 < 1.2 else {}
+
+    run = Judged(FAKE).feed(times(0, 25), people)
+    assert set(run.states()) == {FaceState.UNCERTAIN}
+    assert len(run.heard.of(FaceAppeared)) > 8
+    assert run.participant() == [FaceState.UNCERTAIN, FaceState.LIKELY_FAKE]
+    assert len(run.heard.of(CannotJudge)) >= 1, "and no face could be judged"
+    honest = Judged(REAL).feed(times(0, 25), people)
+    assert FaceState.LIKELY_FAKE not in honest.participant()
+
+
+def test_nor_is_a_sender_that_changes_its_size_all_the_time() -> None:
+    run = Judged(FAKE)
+    for i in range(20):
+        start_s = 1.2 * i
+        for pts_s in times(start_s, start_s + 1.2):
+            picture = painted(640 + 4 * (i % 2), 360, HERE)
+            run.session.feed(Frame(pts_s=pts_s, picture=picture, arrival_s=pts_s), now_s=pts_s)
+            run.collect()
+    assert len(run.heard.of(FaceAppeared)) == 20
+    assert run.session.participant_state is FaceState.LIKELY_FAKE
+    assert len(run.heard.of(CannotJudge)) >= 1
+
+
+def test_people_side_by_side_are_not_added_up() -> None:
+    """Two faces that look a little fake to the network are not one that looks very fake."""
+    both = still({ADA: box_at(150, 180), BEN: box_at(480, 180)})
+
+    def people(pts_s: float) -> dict[int, Box]:
+        return dict(both(pts_s)) if pts_s % 1.9 < 1.2 else {}
+
+    run = Judged(0.85).feed(times(0, 25), people)
+    assert FaceState.LIKELY_FAKE not in run.participant()
+
+
+@pytest.mark.parametrize("answer", ["nan", "lost"])
+def test_a_network_that_does_not_answer_raises_the_alarm_and_verdicts_fade(answer: str) -> None:
+    run = Judged(lambda window: nan if answer == "nan" and window.pts_end_s > 10 else REAL)
+    run.feed(times(0, 10), still(HERE))
+    assert run.states()[-1] is FaceState.LIKELY_REAL
+    if answer == "lost":
+        run.answers = False
+    run.feed(times(10, 60), still(HERE))
+    assert run.states()[-1] is FaceState.UNCERTAIN
+    alarms = run.heard.of(CannotJudge)
+    assert [round(alarm.missing_s) for alarm in alarms] == [10, 20, 40]
+    assert {alarm.reasons for alarm in alarms} == {(Reason.NOT_SCORED,)}
+
+
+def test_an_old_verdict_does_not_come_back_after_a_bad_picture() -> None:
+    """Honest, then too small for a minute, then a good picture: nobody is LIKELY_REAL by what was a minute ago."""
+    judge = Judge(SessionConfig(clip=CLIP), QualityLimits(), CALIBRATION)
+    judge.begin((0, 1))
+
+    def see(end_s: float, **quality: float) -> FaceState:
+        shown = replace(window_made(end_s=end_s), quality=replace(QUALITY, **quality))
+        judge.see(shown)
+        judge.pass_time(end_s)
+        before = judge.opinion((0, 1)).state
+        judge.score(scored(shown, REAL))
+        return before
+
+    assert [see(0.64 * i) for i in range(1, 20)][-1] is FaceState.LIKELY_REAL
+    assert {see(0.64 * i, size_px=10.0) for i in range(20, 120)} == {FaceState.LOW_QUALITY}
+    assert see(0.64 * 120) is FaceState.UNCERTAIN
+
+
+def test_a_sender_whose_clock_crawls_is_found_by_the_wall_clock() -> None:
+    """60 s of pictures that claim to be 0.6 s: no window is ever full."""
+    run = Judged(FAKE)
+    for i in range(1500):
+        pts_s, now_s = 0.0004 * i, 0.04 * i
+        run.session.feed(frame_at(pts_s, HERE), now_s)
+        run.session.tick(now_s)
+        run.collect()
+    assert [round(alarm.missing_s) for alarm in run.heard.of(CannotJudge)] == [10, 20, 40]
+
+
+def test_silence_ends_in_the_same_alarm() -> None:
+    run = Judged(REAL)
+    for pts_s in times(0, 4):
+        run.session.feed(frame_at(pts_s, HERE), pts_s)
+        run.session.tick(pts_s)
+        run.collect()
+    for _ in range(3):
+        deadline_s = run.session.next_deadline_s()
+        assert deadline_s is not None
+        run.session.tick(deadline_s)
+        run.collect()
+    kinds = [type(event.kind) for event in run.heard.events[-3:]]
+    assert kinds == [Blinded, CannotJudge, CannotJudge]
+
+
+def test_it_can_be_told_never_to_alarm() -> None:
+    run = Judged(REAL, scoring=ScoringConfig(cannot_judge_after_s=None)).feed(times(0, 30), still({}))
+    assert run.heard.of(CannotJudge) == []
+    assert run.session.next_deadline_s() == pytest.approx(29.96 + 2.0)
 
 
 def test_a_usable_face_raises_no_alarm_though_it_is_uncalibrated() -> None:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ..config import ClipConfig, SessionConfig
+from ..config import ClipConfig, ScoringConfig, SessionConfig
 from .main import COMMANDS, Subparsers
 from .options import add_seconds, add_source_options, add_target, check_seconds, source_config
 
@@ -75,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
         refuse_own_input(files, args.target)
     with open_source(args.target, source_config(args)) as source:
         detector, mesher = finders(args.detector)  # after a look whether there is such a file
-        settings = SessionConfig(clip=CLIPS[args.clip])
+        # Nothing is judged here, so nothing is missed.
+        settings = SessionConfig(clip=CLIPS[args.clip], scoring=ScoringConfig(cannot_judge_after_s=None))
         # The source's own name for itself is without credentials.
         session = Session(settings, detector=detector, mesher=mesher, stream_id=source.url)
         view = FaceView(sys.stdout, session, source)

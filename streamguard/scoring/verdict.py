@@ -124,9 +124,7 @@ class FaceVerdict:
     def add(self, raw_score: float, *, pts_start_s: float, pts_end_s: float) -> Estimate:
         """Take a score of the window between these times. One that holds no new moment changes nothing."""
         estimate = self._calibrator.estimate(raw_score)
-        if self._clip is not None:
-            judged_s = self._clip.length * self._clip.grid_s
-            pts_start_s = max(pts_start_s - self._clip.grid_s, pts_end_s - judged_s)
+        pts_start_s = _judged_from(self._clip, pts_start_s, pts_end_s)
         if self._sum.add(estimate.evidence, pts_start_s=pts_start_s, pts_end_s=pts_end_s):
             self.at(pts_end_s)
         return estimate
@@ -138,12 +136,14 @@ class FaceVerdict:
             self._pts_s = pts_s
         if self._pts_s is None:
             return self.state
-        evidence = self._sum.at(self._pts_s)
-        if self._sum.windows < WINDOWS_NEEDED - WINDOWS_TOLERANCE:
-            evidence = min(max(evidence, -PER_WINDOW), PER_WINDOW)
-        self.evidence = evidence
+        self.evidence = evidence = _at(self._sum, self._pts_s)
         self.state = self._levels.follow(self.state, evidence)
         return self.state
+
+    @property
+    def is_judged(self) -> bool:
+        """As much of this generation was seen as any state but UNCERTAIN needs."""
+        return _enough(self._sum)
 
     @property
     def p_face(self) -> float:
@@ -151,13 +151,38 @@ class FaceVerdict:
         return self._calibrator.p_of(self.evidence)
 
 
-class ParticipantVerdict:
-    """One participant, or one stream. WARMING_UP until the first usable evidence."""
+def _judged_from(clip: ClipConfig | None, pts_start_s: float, pts_end_s: float) -> float:
+    """Where what a score judges begins: each crop stands for the grid step before it, and the last T are judged."""
+    if clip is None:
+        return pts_start_s
+    return max(pts_start_s - clip.grid_s, pts_end_s - clip.length * clip.grid_s)
 
-    def __init__(self, calibrator: Calibrator, config: ScoringConfig) -> None:
+
+def _enough(evidence: Evidence) -> bool:
+    return evidence.windows >= WINDOWS_NEEDED - WINDOWS_TOLERANCE
+
+
+def _at(evidence: Evidence, pts_s: float) -> float:
+    """The sum, but while little was seen no more than one window may say."""
+    found = evidence.at(pts_s)
+    return found if _enough(evidence) else min(max(found, -PER_WINDOW), PER_WINDOW)
+
+
+class ParticipantVerdict:
+    """One participant, or one stream. WARMING_UP until the first usable evidence.
+
+    `add` is told every usable score while only one face is there: its generations are then one person's, whatever
+    breaks them up, and their evidence is summed across them. Else who never stays for two windows could not be judged.
+    """
+
+    def __init__(self, calibrator: Calibrator, config: ScoringConfig, *, clip: ClipConfig | None = None) -> None:
         self._calibrator = calibrator
         self._config = config
+        self._clip = clip
         self._levels = Levels.of(calibrator)
+        self._alone = Evidence(
+            forget_after_s=config.forget_after_s, floor=self._levels.floor, ceiling=self._levels.ceiling
+        )
         self._pts_s: float | None = None
         self._watched = False
         """There was a usable face at the last update."""
@@ -166,6 +191,11 @@ class ParticipantVerdict:
         """What is held against the participant (or, below 0, for)."""
         self.face: FaceKey | None = None
         """Whose evidence that is; None before the first."""
+
+    def add(self, estimate: Estimate, *, pts_start_s: float, pts_end_s: float) -> None:
+        """A usable score of the only face that is there."""
+        start_s = _judged_from(self._clip, pts_start_s, pts_end_s)
+        self._alone.add(estimate.evidence, pts_start_s=start_s, pts_end_s=pts_end_s)
 
     def update(self, pts_s: float, faces: Mapping[FaceKey, float]) -> FaceState:
         """Call it at each frame or score with FaceVerdict.evidence of every face that was usably scored in the last
@@ -196,6 +226,9 @@ class ParticipantVerdict:
         """The worst face at once; toward it slowly. Time since an update without a face only forgets."""
         worst = max(usable, key=lambda key: (usable[key], key))
         target = usable[worst]
+        if len(usable) == 1 and self._pts_s is not None:
+            suspicion = _at(self._alone, self._pts_s)
+            target = max(target, suspicion) if suspicion > 0 else target
         if self.face is not None:
             if self._watched:
                 half_life_s = self._config.clear_participant_after_s

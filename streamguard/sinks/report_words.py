@@ -22,6 +22,7 @@ REASON_WORDS: dict[Reason, str] = {
     Reason.OCCLUDED: "covered",
     Reason.PADDED: "cut off by the picture's border",
     Reason.GAPS: "pictures missing",
+    Reason.NOT_SCORED: "not scored",
     Reason.TOO_SLOW: "too few pictures a second",
     Reason.UNCALIBRATED: "not calibrated",
 }
@@ -35,6 +36,7 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.PADDED: "part of the face's surroundings lies outside the picture.",
     Reason.GAPS: "frames were missing in the window and were filled by repeating others.",
     Reason.TOO_SLOW: "the source sends fewer pictures a second than the network needs.",
+    Reason.NOT_SCORED: "the picture would do, and the network did not answer.",
     Reason.UNCALIBRATED: "nobody measured what this network's scores mean: they are no probabilities.",
 }
 LOST_WORDS: dict[LostCause, str] = {

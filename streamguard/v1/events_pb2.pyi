@@ -38,6 +38,7 @@ class Reason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REASON_GAPS: _ClassVar[Reason]
     REASON_TOO_SLOW: _ClassVar[Reason]
     REASON_UNCALIBRATED: _ClassVar[Reason]
+    REASON_NOT_SCORED: _ClassVar[Reason]
 
 class GapCause(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -79,6 +80,7 @@ REASON_PADDED: Reason
 REASON_GAPS: Reason
 REASON_TOO_SLOW: Reason
 REASON_UNCALIBRATED: Reason
+REASON_NOT_SCORED: Reason
 GAP_CAUSE_UNSPECIFIED: GapCause
 GAP_CAUSE_LONG_GAP: GapCause
 GAP_CAUSE_BACKWARD_JUMP: GapCause
