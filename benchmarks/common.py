@@ -13,10 +13,10 @@ from typing import Any
 
 import av
 import numpy as np
-import openvino
 
 import streamguard
 from streamguard.assets import asset_path
+from streamguard.cores import load_openvino
 from streamguard.sources.portrait import PEOPLE, Actor, Scene, still
 
 RESULTS = Path(__file__).parent / "results"
@@ -77,7 +77,7 @@ def _about() -> dict[str, Any]:
             "streamguard": streamguard.__version__,
             "python": platform.python_version(),
             "av": av.__version__,
-            "openvino": openvino.__version__.split("-")[0],
+            "openvino": load_openvino().__version__.split("-")[0],
             "numpy": np.__version__,
         },
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,15 @@ MOST_AT_ONCE = 32
 """Calls of one network that run side by side, however many cores there are."""
 
 CPUINFO = Path("/proc/cpuinfo")
+
+
+def load_openvino() -> Any:
+    """The package, without its telemetry: importing it would otherwise report to Google Analytics that it was used, and
+    leave an id in the home folder. Nothing that watches people may call home. Every import of it is this one."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
 
 
 def usable_cores() -> int:

@@ -32,7 +32,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "engine": ("engine",),
     "scoring": ("scoring",),
     "session": ("clips", "judge", "session"),
-    "run": ("run", "mailbox", "detector", "aio"),
+    "run": ("run", "mailbox", "moment", "callback", "stream", "detector", "aio"),
     "sinks": ("sinks",),
     "client": ("client",),
     "server": ("server",),
@@ -74,7 +74,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Heavy or foreign package: the parts that may import it at all, even inside a function.
 FOREIGN: dict[str, set[str]] = {
     "av": {"sources", "sinks", "cli", "testing"},
-    "openvino": {"faces", "engine", "cli", "export"},
+    "openvino": {"config", "faces", "engine", "export"},
     "onnxruntime": {"faces", "engine", "export"},
     "tensorrt": {"engine", "export"},
     "tensorrt_rtx": {"engine", "export"},

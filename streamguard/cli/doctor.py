@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from .. import __version__
-from ..cores import usable_cores
+from ..cores import load_openvino, usable_cores
 from .main import COMMANDS, Subparsers
 
 if TYPE_CHECKING:
@@ -291,8 +291,7 @@ def _engines() -> Iterator[Finding]:
 
 def _openvino() -> Iterator[Finding]:
     try:
-        import openvino
-
+        openvino = load_openvino()
         core = openvino.Core()
         devices = list(core.available_devices)
     except Exception as exc:

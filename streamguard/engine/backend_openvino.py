@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..bundle import Bundle, Graph, Precision
-from ..cores import calls_at_once, has_fast_int8, openvino_settings
+from ..cores import calls_at_once, has_fast_int8, load_openvino, openvino_settings
 from ..errors import ClosedError, EngineError
 from .arrays import Tensor, callers_inputs, check_arrays, check_graph, graph_inputs, graph_outputs, state_bytes
 from .backend import Arrays
@@ -114,7 +114,7 @@ class OpenVinoBackend:
         self.fill(slot, 0.0)
 
     def fill(self, slot: int, value: float) -> None:
-        import openvino as ov
+        ov = load_openvino()
 
         self._need_step()
         (held,) = self._pool.of([slot])
@@ -245,7 +245,7 @@ def _bytes_per_slot(bundle: Bundle) -> int:
 
 def _openvino() -> Any:
     try:
-        import openvino as ov
+        ov = load_openvino()
     except ImportError as exc:
         raise EngineError(NAME, "the package is missing: pip install openvino") from exc
     return ov

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..cores import openvino_settings
+from ..cores import load_openvino, openvino_settings
 from ..errors import AssetError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ _compiling = threading.Lock()
 
 @lru_cache(maxsize=16)
 def _open_network(path: Path, changed_ns: int, pixels: Pixels) -> Network:
-    import openvino as ov
+    ov = load_openvino()
 
     model = _taking_bytes(_read(path, pixels.planar_side_px), pixels)
     try:
@@ -83,7 +83,7 @@ def _open_network(path: Path, changed_ns: int, pixels: Pixels) -> Network:
 
 
 def _read(path: Path, planar_side_px: int | None) -> openvino.Model:
-    import openvino as ov
+    ov = load_openvino()
 
     try:
         model = ov.Core().read_model(str(path))
@@ -95,7 +95,7 @@ def _read(path: Path, planar_side_px: int | None) -> openvino.Model:
 
 
 def _taking_bytes(model: openvino.Model, pixels: Pixels) -> openvino.Model:
-    import openvino as ov
+    ov = load_openvino()
     from openvino.preprocess import ColorFormat, PrePostProcessor
 
     steps = PrePostProcessor(model)
