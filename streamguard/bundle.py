@@ -231,7 +231,8 @@ class Bundle:
 def open_bundle(path: str | os.PathLike[str] | None = None, *, trusted_sha256: str | None = None) -> Bundle:
     """Open a folder or a zip, and check all of it; None: the one that comes with the package.
 
-    With `trusted_sha256` no other bundle.json is even parsed. A zip is unpacked below config.home_folder(), once.
+    With `trusted_sha256` no other bundle.json is even parsed. A zip is unpacked below config.home_folder(), once; what
+    it holds is checked each time.
     Anything that is not as it must be is a BundleError which names the file or the field.
     """
     place = UNTRAINED if path is None else Path(path)
@@ -248,7 +249,9 @@ def open_bundle(path: str | os.PathLike[str] | None = None, *, trusted_sha256: s
         manifest = _manifest_from(data, trusted_sha256, refuse)
         sealed_files.check_zip_names(archive, manifest.files, refuse)
         folder = home_folder() / "bundles" / hashlib.sha256(data).hexdigest()
-        if not sealed_files.is_unpacked(folder, data, manifest.files):
+        if sealed_files.is_unpacked(folder, data, manifest.files):
+            sealed_files.check_zip(archive, manifest.files, refuse)
+        else:
             sealed_files.unpack(archive, data, manifest.files, folder, refuse)
     return _bundle(folder, manifest, data, refuse)
 
@@ -277,12 +280,13 @@ def seal(folder: Path, manifest_fields: Mapping[str, Any]) -> Bundle:
 
 
 def pack_bundle(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
-    """A folder as a zip, after checking all of it. The same folder always gives the same bytes."""
+    """A folder as a zip, after checking all of it. The same folder always gives the same bytes. An older bundle is
+    replaced; anything else at `out` is refused. SinkError if it cannot be written."""
     bundle = open_bundle(folder)
     refuse = partial(BundleError, str(folder))
     if Path(out).resolve().is_relative_to(Path(folder).resolve()):
         raise refuse("", f"{out} would be inside it: only what bundle.json names may be there")
-    sealed_files.pack(bundle.folder, bundle.manifest.files, Path(out), refuse)
+    sealed_files.pack(bundle.folder, bundle.manifest.files, Path(out))
     return Path(out)
 
 

@@ -6,6 +6,7 @@ size and the hash that bundle.json states comes through. What does not is refuse
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -23,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from .errors import BundleError
+from .errors import BundleError, ConfigError, SinkError, SinkFullError
 from .strict import Refuse, shown
 
 MANIFEST = "bundle.json"
@@ -234,6 +235,13 @@ def check_zip_names(archive: zipfile.ZipFile, files: Files, refuse: Refuse) -> N
     _check_same_names(dict.fromkeys(archive.namelist()), files, refuse)
 
 
+def check_zip(archive: zipfile.ZipFile, files: Files, refuse: Refuse) -> None:
+    """Each file in the zip is what bundle.json says, byte for byte."""
+    for name, spec in files.items():
+        with archive.open(name) as member:
+            _check_content(member, spec, name, refuse, lambda chunk: None)
+
+
 def unpack(archive: zipfile.ZipFile, manifest: bytes, files: Files, target: Path, refuse: Refuse) -> None:
     """Write bundle.json and the files into `target`, all or nothing. What lay there before is replaced if it is not
     the same: another process may have been first, and use it already.
@@ -283,10 +291,13 @@ def _cannot_unpack(target: Path, exc: OSError, refuse: Refuse) -> BundleError:
     return refuse("", problem)
 
 
-def pack(folder: Path, files: Files, out: Path, refuse: Refuse) -> None:
+def pack(folder: Path, files: Files, out: Path) -> None:
     """The same folder always gives the same zip, byte for byte. It is whole, or not there."""
+    if os.path.lexists(out) and not _is_bundle(out):
+        raise ConfigError("OUT.zip", f"{out} is there and is no bundle: it is not overwritten. Name another file")
     part = out.with_name(f"{out.name}.part")
     try:
+        part.unlink(missing_ok=True)  # of an attempt that was cut off; of a link only the link goes
         try:
             _write_zip(part, folder, sorted([MANIFEST, *files]))
             os.replace(part, out)
@@ -294,11 +305,24 @@ def pack(folder: Path, files: Files, out: Path, refuse: Refuse) -> None:
             part.unlink(missing_ok=True)
             raise
     except OSError as exc:
-        raise refuse("", f"cannot be packed into {out} ({exc.strerror})") from exc
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise SinkFullError(str(out), "no space is left there") from exc
+        raise SinkError(str(out), exc.strerror or str(exc)) from exc
+
+
+def _is_bundle(path: Path) -> bool:
+    """A plain file that looks like what `pack` writes."""
+    try:
+        if path.is_symlink() or not path.is_file():
+            return False
+        with zipfile.ZipFile(path) as archive:
+            return MANIFEST in archive.namelist()
+    except (OSError, *_BAD_ZIP):
+        return False
 
 
 def _write_zip(path: Path, folder: Path, names: list[str]) -> None:
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "x") as archive:
         for name in names:
             # Stored: weights hardly shrink, and what zlib makes differs between its versions.
             info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import hashlib
 import json
 import os
@@ -20,7 +21,7 @@ import pytest
 from streamguard import bundle as bundle_module
 from streamguard import sealed_files
 from streamguard.bundle import Bundle, FileSpec, Provenance, Temperature, open_bundle, pack_bundle, seal
-from streamguard.errors import BundleError
+from streamguard.errors import BundleError, ConfigError, SinkError, SinkFullError
 
 onnx = pytest.importorskip("onnx", reason="pip install 'streamguard[test]'")
 from onnx import TensorProto, helper  # noqa: E402
@@ -694,12 +695,66 @@ def test_a_zip_is_never_packed_into_the_folder_itself(toy: Bundle) -> None:
 
 
 def test_packing_where_it_cannot_be_is_refused_and_leaves_nothing(toy: Bundle, tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"cannot be packed into .* \(No such file"):
+    with pytest.raises(SinkError, match=r"toy\.zip: No such file"):
         pack_bundle(toy.folder, tmp_path / "nowhere" / "toy.zip")
-    (tmp_path / "taken.zip").mkdir()
-    with pytest.raises(BundleError, match=r"cannot be packed into .* \(Is a directory"):
-        pack_bundle(toy.folder, tmp_path / "taken.zip")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["taken.zip", "toy"]
+    assert [path.name for path in tmp_path.iterdir()] == ["toy"]
+
+
+@pytest.mark.parametrize("what", ["a folder", "a file", "a link", "a dangling link", "another zip"])
+def test_packing_overwrites_nothing_but_an_older_bundle(toy: Bundle, tmp_path: Path, what: str) -> None:
+    out = tmp_path / "taken.zip"
+    match what:
+        case "a folder":
+            out.mkdir()
+        case "a file":
+            out.write_text("a year's work")
+        case "a link":
+            out.symlink_to(pack_bundle(toy.folder, tmp_path / "real.zip"))
+        case "a dangling link":
+            out.symlink_to(tmp_path / "nowhere")
+        case "another zip":
+            with zipfile.ZipFile(out, "w") as archive:
+                archive.writestr("letters.txt", "a year's work")
+    before = out.lstat()
+    with pytest.raises(ConfigError, match="it is not overwritten"):
+        pack_bundle(toy.folder, out)
+    assert (out.lstat().st_ino, out.lstat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_packing_replaces_an_older_bundle_and_writes_through_no_link(toy: Bundle, tmp_path: Path) -> None:
+    first = pack_bundle(toy.folder, tmp_path / "toy.zip").read_bytes()
+    letters = tmp_path / "letters.txt"
+    letters.write_text("a year's work")
+    (tmp_path / "toy.zip.part").symlink_to(letters)
+    assert pack_bundle(toy.folder, tmp_path / "toy.zip").read_bytes() == first
+    assert letters.read_text() == "a year's work"
+
+
+def test_a_disk_that_is_full_while_packing_is_told_as_such(
+    toy: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sealed_files, "_write_zip", full)
+    with pytest.raises(SinkFullError, match="no space is left"):
+        pack_bundle(toy.folder, tmp_path / "toy.zip")
+    assert [path.name for path in tmp_path.iterdir()] == ["toy"]
+
+
+def test_a_zip_that_was_changed_is_refused_though_it_was_unpacked_before(toy: Bundle, tmp_path: Path) -> None:
+    packed = pack_bundle(toy.folder, tmp_path / "toy.zip")
+    open_bundle(packed)
+    weights = (toy.folder / "weights.bin").read_bytes()
+    data = packed.read_bytes()
+    with zipfile.ZipFile(packed) as archive:
+        others = {info: archive.read(info) for info in archive.infolist() if info.filename != "weights.bin"}
+    assert data.count(weights)
+    with zipfile.ZipFile(packed, "w") as archive:
+        for info, content in others.items():
+            archive.writestr(info.filename, content)
+        archive.writestr("weights.bin", bytes(len(weights)))
+    assert "sha256 is not the one" in refusal(packed).problem
 
 
 def test_a_zip_is_unpacked_once(toy: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,14 +65,14 @@ def run(args: argparse.Namespace) -> int:
     from ..sources import open_source
     from .finders import finders
     from .follow import show_and_record
-    from .record import TRACKS, Files, refuse_own_input
+    from .record import TRACKS, Files, refuse_inputs
     from .view import FaceView
 
     check_seconds(args.seconds)
     files = None
     if args.out is not None:
         files = Files(folder=args.out, video=not args.no_video, picture=TRACKS)
-        refuse_own_input(files, args.target)
+        refuse_inputs([files], [args.target])
     with open_source(args.target, source_config(args)) as source:
         detector, mesher = finders(args.detector)  # after a look whether there is such a file
         # Nothing is judged here, so nothing is missed.

@@ -46,7 +46,7 @@ def find_videos(targets: Sequence[Path], out: Path) -> Found:
     found = Found(videos=[])
     paths: dict[Path, Path] = {}  # each once, with its name below the folder that it was found in
     for target in targets:
-        if target.is_dir():
+        if os.path.isdir(target):  # False also where that cannot be asked: who reads it says why
             for path in _below(target, out, found.unlisted):
                 paths.setdefault(path, path.relative_to(target))
         else:
@@ -65,23 +65,32 @@ def _below(target: Path, out: Path, unlisted: list[OSError]) -> Iterator[Path]:
         for name in sorted(files):
             path = here / name
             is_own = name == VIDEO and EVENTS in files
-            if name[0] != "." and path.suffix.lower() in SUFFIXES and not is_own and path.is_file():
+            if name[0] != "." and path.suffix.lower() in SUFFIXES and not is_own and os.path.isfile(path):
                 yield path
 
 
 def _folders(names: dict[Path, Path]) -> Iterator[Path]:
-    """The name without suffix; with it where two would be the same; and numbered where that is not enough."""
-    stems = [_folded(name.with_suffix("")) for name in names.values()]
+    """The name without suffix; with it where two would be the same, or nothing else is left; and numbered where that
+    is not enough. Always below the folder for all."""
+    stems = [_folded(_stem(name)) for name in names.values()]
     taken: set[str] = set()
     for name, stem in zip(names.values(), stems, strict=True):
-        alone = stems.count(stem) == 1 and name.stem not in OURS
-        folder = wanted = name.with_suffix("") if alone else name
+        alone = stems.count(stem) == 1 and name.stem not in {*OURS, "", ".", ".."}
+        folder = wanted = _stem(name) if alone else name
         number = 1
         while _folded(folder) in taken:
             number += 1
             folder = wanted.with_name(f"{wanted.name}-{number}")
+        assert folder.name not in ("", "..")
+        assert ".." not in folder.parts
+        assert not folder.is_absolute()
         taken.add(_folded(folder))
         yield folder
+
+
+def _stem(name: Path) -> Path:
+    """`with_suffix` refuses names of dots alone."""
+    return name.parent / name.stem
 
 
 def _folded(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -24,7 +25,7 @@ BAR_WIDTH = 20
 
 def length_of(path: Path) -> float | None:
     """How long a video file says that it is, in seconds; None if it does not say, or cannot be asked."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         return None
     try:
         with av.open(f"file:{path}", options={"pattern_type": "none"}, metadata_errors="replace") as container:

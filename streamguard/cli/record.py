@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,16 +55,24 @@ class Files:
         return [name for name, is_wanted in wanted.items() if is_wanted]
 
 
-def refuse_own_input(files: Files, target: str | Path) -> None:
-    """A file that is watched must not be written meanwhile, whatever name leads to it."""
-    address = address_of(target)
-    if address.kind != "file":
-        return
-    source = Path(address.location)
-    for name in files.names:
-        for path in (files.folder / name, files.folder / f"{name}.part"):
-            if path.exists() and source.exists() and path.samefile(source):
-                raise ConfigError("--out", f"{path} is the file to watch and would be overwritten: name another folder")
+def refuse_inputs(outputs: Iterable[Files], targets: Iterable[str | Path]) -> None:
+    """No file that is watched may be written, by its own recording or another's, whatever name leads to it."""
+    inputs = {identity(address.location) for address in map(address_of, targets) if address.kind == "file"} - {None}
+    for files in outputs:
+        for name in files.names:
+            for path in (files.folder / name, files.folder / f"{name}.part"):
+                if identity(path) in inputs:
+                    problem = f"{path} is a file to watch and would be overwritten: name another folder"
+                    raise ConfigError("--out", problem)
+
+
+def identity(path: str | Path) -> tuple[int, int] | None:
+    """What all names of one file have in common; None if there is none, or it cannot be asked."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 class Recording:

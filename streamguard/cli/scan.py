@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     from .event_words import printable
     from .find_videos import find_videos
     from .network import Network
-    from .record import refuse_own_input
+    from .record import refuse_inputs
     from .scanning import Scanner
     from .stop import StopSignals
 
@@ -79,9 +80,8 @@ def run(args: argparse.Namespace) -> int:
     settings = engine_config(args), scoring_config(args)
     found = find_videos([_path(target) for target in args.targets], args.out)
     with Network.open(args.bundle, *settings) as network, StopSignals() as stop:
-        for video in found.videos:
-            files = network.files(video.folder, title="", video=not args.no_video)
-            refuse_own_input(files, video.path)
+        outputs = [network.files(video.folder, title="") for video in found.videos]
+        refuse_inputs(outputs, [video.path for video in found.videos])
         said = sys.stderr if args.json else sys.stdout  # the events are alone on standard output
         events = JsonLines.stdout() if args.json else None
         scanner = Scanner(network, stop, said, events=events, seconds=args.seconds, video=not args.no_video)
@@ -100,7 +100,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _path(target: str) -> Path:
-    if "://" in target and not Path(target).exists():
+    if not target:
+        raise ConfigError("FILE|DIR", "must not be empty")
+    if "://" in target and not os.path.exists(target):
         raise ConfigError("FILE|DIR", "scan reads files; live streams are for: streamguard watch URL")
     return Path(target)
 

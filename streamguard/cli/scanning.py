@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from ..errors import SourceError
 from ..sinks.report_words import moment, seconds
 from ..sinks.sink import Sink
 from ..sources import Source, open_source
+from ..sources.address import redacted
 from ..values import Frame
 from .account import Account, table
 from .event_words import printable
@@ -61,6 +63,7 @@ class Scanner:
         """A file that cannot be read is told, and no reason to stop."""
         name = str(video.path)
         try:
+            _ask(video.path)
             source = open_source(video.path)
         except SourceError as exc:
             return self._told(Scanned(name=name, failure=exc))
@@ -135,6 +138,23 @@ class Scanner:
 
     def _say(self, line: str) -> None:
         print(printable(line), file=self._said)
+
+
+class NoAccess(SourceError):
+    """It may be there, and the system does not let us look."""
+
+    code = "NOT_FOUND"
+    what = "cannot be looked at"
+    remedy = "Check the path, and who may read it"
+
+
+def _ask(path: Path) -> None:
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return  # whoever opens it says so
+    except OSError as exc:
+        raise NoAccess(redacted(str(path)), exc.strerror or str(exc)) from exc
 
 
 def _row(scanned: Scanned) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     from ..sources import open_source
     from .network import Network
-    from .record import refuse_own_input
+    from .record import refuse_inputs
 
     check_seconds(args.seconds)
     settings = engine_config(args), scoring_config(args)
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         files = None
         if args.out is not None:
             files = network.files(args.out, title=source.url, video=not args.no_video)
-            refuse_own_input(files, args.target)
+            refuse_inputs([files], [args.target])
         return watch(source, network, files, seconds=args.seconds, all_scores=args.all_scores)
 
 

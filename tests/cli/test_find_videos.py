@@ -38,6 +38,18 @@ def test_what_is_named_twice_is_scanned_once(tmp_path: Path) -> None:
     assert found(tmp_path / "x.mp4", tmp_path, tmp_path / "." / "x.mp4") == ["x"]
 
 
+@pytest.mark.parametrize("name", ["...mp4", "..mp4", "....mp4"])
+def test_no_name_leads_out_of_the_folder_for_all(name: str, tmp_path: Path) -> None:
+    made(tmp_path, name)
+    (folder,) = (video.folder for video in find_videos([tmp_path / name], tmp_path / "out").videos)
+    assert folder.resolve().parent == tmp_path / "out"
+
+
+def test_what_cannot_be_asked_for_is_left_to_who_reads_it(tmp_path: Path) -> None:
+    made(tmp_path, "x.mp4")
+    assert found(tmp_path / ("y" * 300 + ".mp4"), tmp_path / "x.mp4") == ["y" * 300, "x"]
+
+
 def test_results_of_different_videos_never_share_a_folder(tmp_path: Path) -> None:
     made(tmp_path, "1/x.mp4", "2/x.mp4", "2/x.mkv", "2/X.mkv")
     assert found(tmp_path / "1" / "x.mp4", tmp_path / "2" / "x.mp4", tmp_path / "2" / "x.mkv") == [

@@ -234,6 +234,7 @@ def test_seconds_are_of_each_file(clip: Path, tmp_path: Path) -> None:
         (["."], 3, "no file that is named like a video"),
         (["x.mp4", "--bundle", "no/such/bundle"], 4, "no/such/bundle"),
         ([], 2, "FILE|DIR"),
+        ([""], 2, "FILE|DIR"),
     ],
 )
 def test_what_is_wrong_is_one_line_and_an_exit_code(
@@ -261,6 +262,39 @@ def test_a_file_that_would_be_overwritten_is_refused(
     assert main(["scan", str(own), "--out", str(tmp_path)]) == 2
     assert "--out" in capsys.readouterr().err
     assert own.read_bytes() == clip.read_bytes()
+
+
+def test_outputs_of_one_video_never_overwrite_another(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call, own = tmp_path / "call.mp4", tmp_path / "call" / "annotated.mp4"
+    own.parent.mkdir()
+    for path in (call, own):
+        path.write_bytes(clip.read_bytes())
+    for targets in ([tmp_path], [call, own], [call, own, "--no-video"]):
+        assert main(["scan", *map(str, targets), "--out", str(tmp_path)]) == 2
+        assert "would be overwritten" in capsys.readouterr().err
+    assert own.read_bytes() == clip.read_bytes()
+    assert [path.name for path in own.parent.iterdir()] == ["annotated.mp4"]
+
+
+def test_a_file_that_cannot_be_looked_at_is_told_and_the_rest_is_scanned(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stat = os.stat
+
+    def refusing(path: object, *args: object, **kwargs: object) -> os.stat_result:
+        if "locked" in str(path):
+            raise PermissionError(13, "Permission denied", path)
+        return stat(path, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("os.stat", refusing)
+    targets = ["locked/two.mp4", "y" * 300 + ".mp4", str(clip)]
+    assert main(["scan", *targets, "--out", str(tmp_path), "--no-video"]) == 3
+    said = capsys.readouterr().err
+    assert "locked/two.mp4 cannot be looked at (Permission denied)" in said
+    assert "(File name too long)" in said
+    assert (tmp_path / "one" / REPORT).exists()
 
 
 def test_an_out_that_cannot_be_written_is_a_typed_error(
