@@ -71,8 +71,15 @@ def join(
 
 def drive(source: Source, session: Session, clock: Clock | None = None, *, seat: Seat | None = None) -> Iterator[Turn]:
     """Read until the source says that it is over. A source that fails for good raises its typed error here, and so does
-    a backend (EngineError). Without a seat nothing is scored."""
-    clock = clock or MonotonicClock()
+    a backend (EngineError). Without a seat nothing is scored. However it ends, windows without an answer are lost."""
+    try:
+        yield from _drive(source, session, clock or MonotonicClock(), seat)
+    finally:
+        if seat is not None:
+            session.lose_work(seat.give_up())
+
+
+def _drive(source: Source, session: Session, clock: Clock, seat: Seat | None) -> Iterator[Turn]:
     item: Item | None = None
     while not isinstance(item, EndOfStream):
         item = source.read(_wait_s(session, seat, clock.now_s()) if source.live else LONGEST_WAIT_S)
@@ -83,13 +90,16 @@ def drive(source: Source, session: Session, clock: Clock | None = None, *, seat:
             if seat is not None:
                 seat.wait(LAST_ANSWERS_S if source.live else None)
                 _take_answers(session, seat)
+                session.lose_work(seat.give_up())
+                if source.live:
+                    session.set_hop(seat.hop_s(), now_s)  # what was lost is told before the end, for nothing follows it
             session.source_event(item, now_s)
         elif item is not None and not isinstance(item, AudioChunk):
             session.source_event(item, now_s)
         if source.live:  # a slow disk is no blinded camera: a file gives the same events wherever it lies
             session.tick(now_s)  # sound alone is no sign of life
         windows = session.take_work()
-        if seat is not None:
+        if seat is not None and not isinstance(item, EndOfStream):
             seat.submit(windows)
             if source.live:
                 session.set_hop(seat.hop_s(), now_s)

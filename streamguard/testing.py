@@ -276,15 +276,17 @@ class FakeBackend:
         self._score = score
         self._seconds = seconds
         self._device = threading.Lock()
+        self._opening = threading.Lock()
         self._slots: dict[int, float] = {}
 
     def run(self, arrays: Arrays) -> dict[str, np.ndarray]:
         return {"score": np.array([[self._work(crops)] for crops in arrays["crops"]], np.float32)}
 
     def open_slot(self) -> int:
-        slot = next(i for i in range(len(self._slots) + 1) if i not in self._slots)
-        self._slots[slot] = 0.0
-        return slot
+        with self._opening:
+            slot = next(i for i in range(len(self._slots) + 1) if i not in self._slots)
+            self._slots[slot] = 0.0
+            return slot
 
     def step(self, slots: Sequence[int], arrays: Arrays) -> dict[str, np.ndarray]:
         assert len(set(slots)) == len(slots)
@@ -299,7 +301,8 @@ class FakeBackend:
         self._slots[slot] = value
 
     def close_slot(self, slot: int) -> None:
-        del self._slots[slot]
+        with self._opening:
+            del self._slots[slot]
 
     def close(self) -> None:
         self.closed = True

@@ -6,6 +6,7 @@ the numbers are the same on every machine.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +16,7 @@ from streamguard.bundle import Graph
 from streamguard.config import SessionConfig
 from streamguard.engine.batcher import Batcher, Work
 from streamguard.engine.pace import HEADROOM, Pace
-from streamguard.events import Overload, Score
+from streamguard.events import FaceLost, Overload, Score
 from streamguard.testing import fake_bundle
 from streamguard.values import Box
 from tests.sessions import Run, scored
@@ -39,12 +40,14 @@ class SlowDevice:
         clip = {"length": 4, "memory": 4} if graph == "step" else {}
         self.bundle = fake_bundle(graph=graph, **clip)  # type: ignore[arg-type]
         self.run_s = run_s
-        self.batcher = Batcher(graph=graph, most_batch=8, stale_after_s=1.0)
+        self.batcher = Batcher(graph=graph, most_batch=8, at_once=1, stale_after_s=1.0)
         self.pace = Pace(graph=graph, clip=self.bundle.manifest.clip, at_once=1)
         self.run = Run(
             SessionConfig(clip=self.bundle.manifest.clip.config(graph)),
             calibration=self.bundle.manifest.calibrations[0],
         )
+        self.jitter: Callable[[], float] = lambda: 1.0
+        """Of what a batch takes."""
         self.lost = self.most_waiting = 0
         self.last_lost_s = 0.0
         self._batch: list[Work] = []
@@ -54,12 +57,14 @@ class SlowDevice:
     def watch(self, seconds: float, faces: int) -> SlowDevice:
         until_s = self._now_s + seconds
         while self._now_s < until_s - 1e-9:
-            before = len(self.run.windows)
+            before, heard = len(self.run.windows), len(self.run.heard.events)
             self.run.feed([self._now_s], lambda pts_s: crowd(faces))
+            self._work()  # what it did since the last frame
             self._submit(before)
             self._work()
             self.run.session.set_hop(self.pace.hop_s(self._now_s), self._now_s)
             self.run.collect()
+            self._forget_lost(heard)
             self._now_s += 0.08
         return self
 
@@ -72,19 +77,40 @@ class SlowDevice:
         del self.run.windows[:]
 
     def _work(self) -> None:
-        if self._batch and self._now_s >= self._ready_s - 1e-9:
-            runs = sum(len(work.window.crops) for work in self._batch) if self._steps else len(self._batch)
-            self.pace.measure(
-                self._ready_s - self._begun_s, items=len(self._batch), runs=runs, side_by_side=len(self._batch)
-            )
-            self.run.session.put_scores([scored(work.window, 0.5) for work in self._batch])
-            self.batcher.done(self._batch)
-            self._batch = []
+        """Up to now, without a pause between batches."""
         if not self._batch:
-            self._batch, stale = self.batcher.take(self._now_s)
+            self._ready_s = self._now_s
+        while self._ready_s <= self._now_s + 1e-9:
+            if self._batch:
+                self._end()
+            self._batch, stale = self.batcher.take(self._ready_s)
             self._lose(stale)
-            runs = sum(len(work.window.crops) for work in self._batch) if self._steps else len(self._batch)
-            self._begun_s, self._ready_s = self._now_s, self._now_s + runs * self.run_s
+            if not self._batch:
+                return
+            self._begun_s = self._ready_s
+            self._ready_s += self._runs() * self.run_s * self.jitter()
+
+    def _end(self) -> None:
+        self.pace.measure(
+            self._ready_s - self._begun_s,
+            items=len(self._batch),
+            runs=self._runs(),
+            side_by_side=len(self._batch),
+            now_s=self._ready_s,
+        )
+        self.run.session.put_scores([scored(work.window, 0.5) for work in self._batch])
+        self.batcher.done(self._batch)
+        self._batch = []
+
+    def _runs(self) -> int:
+        return sum(len(work.window.crops) for work in self._batch) if self._steps else len(self._batch)
+
+    def _forget_lost(self, since: int) -> None:
+        for event in self.run.heard.events[since:]:
+            if isinstance(event.kind, FaceLost):
+                face = event.kind.face_id, event.kind.generation
+                self.batcher.forget(1, face)
+                self.pace.forget(1, face)
 
     @property
     def _steps(self) -> bool:
@@ -167,6 +193,16 @@ def test_steps_are_stretched_to_whole_replays_evenly_too() -> None:
 
 
 def test_steps_recover_too() -> None:
-    device = SlowDevice("step", run_s=0.02).watch(10, faces=10).watch(8, faces=2)
-    for times in device.scores_of(since_s=15).values():
+    device = SlowDevice("step", run_s=0.02).watch(10, faces=10).watch(12, faces=2)
+    for times in device.scores_of(since_s=20).values():
         assert {round(b - a, 2) for a, b in pairwise(times)} == {0.08}
+
+
+def test_steps_near_the_border_are_neither_stretched_nor_lost() -> None:
+    """Four faces ask for 0.8 of the device, whose batches are as long as it happens."""
+    device = SlowDevice("step", run_s=0.8 * 0.08 / 4)
+    rng = np.random.default_rng(0)
+    device.jitter = lambda: float(rng.lognormal(0, 0.25))
+    device.watch(20, faces=4)
+    assert device.run.heard.of(Overload) == []
+    assert device.lost == 0

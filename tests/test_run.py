@@ -5,12 +5,21 @@ from __future__ import annotations
 import pytest
 
 from streamguard.config import SessionConfig
+from streamguard.engine.engine import Engine
 from streamguard.errors import SourceTimeout
 from streamguard.events import Blinded, EndOfStream, FaceAppeared, StreamDown, StreamUp
 from streamguard.run import LONGEST_WAIT_S, Turn, drive
 from streamguard.session import Session
 from streamguard.sources import Item
-from streamguard.testing import EventRecorder, ManualClock, PaintedFaces, ScriptedSource, painted
+from streamguard.testing import (
+    EventRecorder,
+    FakeBackend,
+    ManualClock,
+    PaintedFaces,
+    ScriptedSource,
+    fake_bundle,
+    painted,
+)
 from streamguard.values import Box, Frame, StreamState
 
 FACE = (60.0, 80.0)
@@ -84,3 +93,54 @@ def test_a_driver_that_is_left_half_way_leaves_a_usable_session() -> None:
     next(turns)
     turns.close()  # type: ignore[attr-defined]
     assert session.state is StreamState.NO_FACE
+
+
+class Stuck:
+    """A live stream whose last windows are never answered: its wait at the end takes no time."""
+
+    def __init__(self, *, stretched: bool) -> None:
+        self.backend, self.clock = FakeBackend(), ManualClock()
+        self.backend.gate.clear()
+        self.bundle = fake_bundle()
+        self.session = Session(
+            SessionConfig(clip=self.bundle.manifest.clip.config("window")),
+            detector=PaintedFaces(FACE),
+            mesher=PaintedFaces(FACE),
+        )
+        self.heard = EventRecorder()
+        self.made = self.outstanding = 0
+        self.stretched = stretched
+
+    def run(self, monkeypatch: pytest.MonkeyPatch, last: Item | Exception) -> None:
+        monkeypatch.setattr("streamguard.run.LAST_ANSWERS_S", 0.0)
+        source = ScriptedSource([UP, *(frame(i * 0.04) for i in range(80)), last], self.clock)
+        with Engine(self.bundle, backend=self.backend, clock=self.clock) as engine:
+            try:
+                with engine.join(live=True) as seat:
+                    if self.stretched:
+                        seat.hop_s = lambda: 1.0 + self.made  # type: ignore[method-assign]
+                    for turn in drive(source, self.session, self.clock, seat=seat):
+                        self.made += len(turn.windows)
+                        self.heard.add(turn.events)
+                        self.outstanding = max(self.outstanding, seat.outstanding)
+            finally:
+                self.backend.gate.set()
+
+
+def test_what_a_live_stream_leaves_behind_is_lost_and_nothing_follows_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    for stretched in (False, True):
+        stuck = Stuck(stretched=stretched)
+        stuck.run(monkeypatch, EndOfStream(frames=80))
+        statistics = stuck.session.statistics()
+        assert statistics.windows == statistics.work_dropped == stuck.made > 1
+        assert stuck.outstanding > 0
+        assert stuck.heard.kinds()[-1] is EndOfStream
+        assert stuck.session.events() == []
+
+
+def test_what_a_stream_that_fails_leaves_behind_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck = Stuck(stretched=False)
+    with pytest.raises(SourceTimeout):
+        stuck.run(monkeypatch, SourceTimeout("rtsp://camera"))
+    statistics = stuck.session.statistics()
+    assert statistics.windows == statistics.work_dropped == stuck.made > 1

@@ -88,3 +88,16 @@ def check_arrays(backend: str, arrays: Arrays, wanted: Tensors, count: int | Non
     if "age" in checked and (checked["age"] < 0).any():
         raise EngineError(backend, "'age' is less than 0")
     return checked
+
+
+def check_output(backend: str, given: object, name: str, tensor: Tensor, count: int) -> np.ndarray:
+    """The output tensor of so many rows; EngineError that says what a backend gave instead. Any precision of floats is
+    fine."""
+    if not isinstance(given, Mapping) or name not in given:
+        found = ", ".join(map(str, given)) if isinstance(given, Mapping) else type(given).__name__
+        raise EngineError(backend, f"it must give {name!r}, {tensor} with N = {count}, and gave {found or 'nothing'}")
+    array = given[name]
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.shape != (count, *tensor.shape):
+        found = f"{array.shape} {array.dtype}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise EngineError(backend, f"{name!r} is {found}, and must be {tensor} with N = {count}")
+    return array

@@ -4,6 +4,9 @@ A face has at most one whole clip waiting: a newer one takes its place, so that 
 a new one lies there. Steps of a face all count and wait in order; a face is in one batch at a time. The next batch goes
 round the streams, and within a stream to the faces that were served longest ago, so a crowd slows everybody in it
 evenly and no other stream. Live work that waited too long is dropped and told; files' work never is.
+
+Live work comes first. Files get what it leaves, and a small share at least, in batches of their own: while there are
+live streams, only as many items as the device works on side by side, so that live work never waits for long.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 
 from ..bundle import Graph
 from ..queues import QueueStatistics
@@ -18,6 +22,11 @@ from ..values import Window
 
 MOST_STEPS_WAITING = 64
 """Of one face: a bound for when nothing takes work at all, and staleness is therefore never asked about."""
+
+FILES_SHARE = 0.1
+"""Where live work leaves nothing, files still get so many runs of the network for each of its own."""
+LIVE_FOR_S = 10.0
+"""There are live streams if work of theirs came in so long."""
 
 Face = tuple[int, int, int]
 """Stream, face id, generation."""
@@ -48,9 +57,13 @@ class BatcherStatistics:
 
 
 class Batcher:
-    def __init__(self, *, graph: Graph, most_batch: int, stale_after_s: float, most_waiting: int = 4096) -> None:
+    def __init__(
+        self, *, graph: Graph, most_batch: int, at_once: int, stale_after_s: float, most_waiting: int = 4096
+    ) -> None:
+        """`at_once`: so many items are worked on side by side by the device."""
         self._graph = graph
         self._most_batch = most_batch
+        self._at_once = at_once
         self._stale_after_s = stale_after_s
         self._most_waiting = most_waiting
         self._waiting: dict[Face, deque[Work]] = {}
@@ -58,12 +71,18 @@ class Batcher:
         self._served: dict[Face, int] = {}
         self._stream_served: dict[int, int] = {}
         self._turn = 0
+        self._live_s = -inf
+        """When live work last came."""
+        self._owed_to_files = 0.0
+        """Runs of the network that files should have had by now."""
         self._count = self._peak = self._put = self._batches = 0
         self._dropped: Counter[str] = Counter()
 
     def add(self, work: Work) -> list[Work]:
         """Let it wait. Returns what had to go for it: its owner must be told."""
         self._put += 1
+        if work.live:
+            self._live_s = work.taken_s
         queue = self._waiting.setdefault(work.face, deque())
         gone: list[Work] = []
         if self._graph == "window" and work.live:
@@ -81,16 +100,19 @@ class Batcher:
         """The next batch, and what was dropped because it waited too long. No two items are of one face. The batch is
         empty if nothing can be worked on now; give it back with `done`."""
         stale = self._drop_stale(now_s)
-        ready: dict[int, deque[Face]] = {}
-        for face in sorted((f for f in self._waiting if f not in self._working), key=self._last_served):
-            ready.setdefault(face[0], deque()).append(face)
-        streams = deque(sorted(ready, key=lambda stream: self._stream_served.get(stream, -1)))
-        batch: list[Work] = []
-        while streams and len(batch) < self._most_batch:
-            stream = streams.popleft()
-            batch.append(self._serve(ready[stream].popleft()))
-            if ready[stream]:
-                streams.append(stream)
+        ready = [face for face in self._waiting if face not in self._working]
+        live = [face for face in ready if self._waiting[face][0].live]
+        files = [face for face in ready if not self._waiting[face][0].live]
+        if files and self._owed_to_files >= 1:
+            batch = self._round(files, 1)
+            self._owed_to_files -= self._runs(batch)
+        elif live:
+            batch = self._round(live, self._most_batch)
+            self._owed_to_files += FILES_SHARE * self._runs(batch) if files else 0
+        elif now_s - self._live_s <= LIVE_FOR_S:
+            batch = self._round(files, min(self._most_batch, self._at_once - len(self._working)))
+        else:
+            batch = self._round(files, self._most_batch)
         self._batches += bool(batch)
         return batch, stale
 
@@ -118,6 +140,23 @@ class Batcher:
             dropped=self._dropped.total(),
         )
         return BatcherStatistics(queue=queue, batches=self._batches, dropped=dict(self._dropped))
+
+    def _round(self, faces: Iterable[Face], most: int) -> list[Work]:
+        """Once round the streams, and again, until there is nothing more or it is enough."""
+        ready: dict[int, deque[Face]] = {}
+        for face in sorted(faces, key=self._last_served):
+            ready.setdefault(face[0], deque()).append(face)
+        streams = deque(sorted(ready, key=lambda stream: self._stream_served.get(stream, -1)))
+        batch: list[Work] = []
+        while streams and len(batch) < most:
+            stream = streams.popleft()
+            batch.append(self._serve(ready[stream].popleft()))
+            if ready[stream]:
+                streams.append(stream)
+        return batch
+
+    def _runs(self, batch: list[Work]) -> int:
+        return sum(len(work.window.crops) for work in batch) if self._graph == "step" else len(batch)
 
     def _last_served(self, face: Face) -> tuple[int, float]:
         return self._served.get(face, -1), self._waiting[face][0].taken_s

@@ -1,6 +1,7 @@
 """One network for all streams of a process: windows in, raw scores out, on threads of its own.
 
-Each stream takes a Seat, hands in windows, and collects answers when it likes: nothing here ever waits for a stream.
+Each stream takes a Seat, hands in windows, and collects answers when it likes: nothing here ever waits for a stream,
+and no stream for the backend: only the workers call it, without the lock, so one that hangs holds up nobody else.
 
     with Engine(bundle) as engine, engine.join(live=True) as seat:
         seat.submit(session.take_work())
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -26,12 +27,13 @@ from ..clock import Clock, MonotonicClock
 from ..config import ClipConfig, EngineConfig
 from ..errors import ClosedError, EngineError, OverloadedError
 from ..values import Scored, Window
+from .arrays import check_output, graph_outputs
 from .backend import Backend
 from .batcher import Batcher, BatcherStatistics, Work
 from .open_backend import open_backend
 from .output import raw_scores
 from .pace import Pace
-from .slots import Slots
+from .slots import Held, Slots
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +69,7 @@ class EngineStatistics:
     precision: str
     batcher: BatcherStatistics
     dropped: dict[str, int]
-    """Windows that were never scored, by cause: `replaced`, `stale`, `gone`, `no_state`."""
+    """Windows that were never scored, by cause: `replaced`, `stale`, `gone` (their face or stream), `no_state`."""
     scored: int
     effective_hop_s: float
     slots: int
@@ -92,13 +94,20 @@ class Engine:
         self._config = config or EngineConfig()
         self._clock = clock or MonotonicClock()
         self._backend = backend or open_backend(bundle, self._config)
-        self._changed = threading.Condition()
-        clip = bundle.manifest.clip
+        self._bytes_per_slot = self._backend.bytes_per_slot if self._backend.graph == "step" else 0
+        self._output = graph_outputs(bundle.manifest, self._backend.graph)[bundle.manifest.output.tensor]
+        self._lock = threading.Lock()
+        self._work_waits = threading.Condition(self._lock)
+        """Only workers wait for it; each seat has a condition of its own."""
+        at_once = self._backend.at_once
         self._batcher = Batcher(
-            graph=self._backend.graph, most_batch=self._config.most_batch, stale_after_s=self._config.stale_after_s
+            graph=self._backend.graph,
+            most_batch=self._config.most_batch,
+            at_once=at_once,
+            stale_after_s=self._config.stale_after_s,
         )
-        self._slots = Slots(self._backend)
-        self._pace = Pace(graph=self._backend.graph, clip=clip, at_once=self._backend.at_once)
+        self._slots = Slots()
+        self._pace = Pace(graph=self._backend.graph, clip=bundle.manifest.clip, at_once=at_once)
         self._last_hop_s = self._pace.usual_s
         self._pace_again_s = 0.0
         self._seats: dict[int, Seat] = {}
@@ -106,6 +115,8 @@ class Engine:
         self._closed = False
         self._working = 0
         self._scored = 0
+        self._gone = 0
+        """Windows that were being worked on when their stream gave them up."""
         self._latencies: deque[tuple[float, float]] = deque(maxlen=LATENCIES_KEPT)
         self._threads = [
             threading.Thread(target=self._work, name=f"streamguard-engine-{i}", daemon=True)
@@ -141,10 +152,10 @@ class Engine:
 
         Raises OverloadedError if faces are scored too rarely already.
         """
-        with self._changed:
+        with self._lock:
             if self._closed:
                 raise ClosedError("engine")
-            hop_s = self._pace.hop_s(self._clock.now_s())
+            hop_s = self._pace.fitting_s(self._clock.now_s())
             if live and hop_s > max(self._config.most_hop_s, self._pace.usual_s):
                 raise OverloadedError(
                     self._backend.name,
@@ -156,163 +167,244 @@ class Engine:
             self._seats[seat.number] = seat
             return seat
 
-    def close(self) -> None:
-        """Work that is under way is finished, what waits is not. May be called twice."""
-        with self._changed:
+    def close(self, timeout_s: float = CLOSE_S) -> None:
+        """Work that is under way is finished, what waits is not. May be called twice. A backend that does not come back
+        in time is left behind."""
+        clock = MonotonicClock()
+        until_s = clock.now_s() + timeout_s
+        with self._lock:
             self._closed = True
-            self._changed.notify_all()
+            self._work_waits.notify_all()
+            for seat in self._seats.values():
+                seat.changed.notify_all()
         for thread in self._threads:
-            thread.join(CLOSE_S)
+            thread.join(max(0.0, until_s - clock.now_s()))
         if any(thread.is_alive() for thread in self._threads):
             logger.error("%s does not come back from its work: it is left behind", self._backend.name)
         else:
             self._backend.close()
 
     def statistics(self) -> EngineStatistics:
-        with self._changed:
+        with self._lock:
             batcher = self._batcher.statistics()
+            dropped = Counter(batcher.dropped) + Counter(gone=self._gone, no_state=self._slots.stale)
             latencies = np.array(self._latencies or [(0.0, 0.0)])
-            return EngineStatistics(
-                backend=self._backend.name,
-                device=self._backend.device,
-                graph=self._backend.graph,
-                precision=self._backend.precision,
-                batcher=batcher,
-                dropped={**batcher.dropped, **({"no_state": self._slots.stale} if self._slots.stale else {})},
-                scored=self._scored,
-                effective_hop_s=self._pace.hop_s(self._clock.now_s()),
-                slots=len(self._slots),
-                bytes_per_slot=self._backend.bytes_per_slot if self._backend.graph == "step" else 0,
-                queue_s=percentiles(latencies[:, 0]),
-                infer_s=percentiles(latencies[:, 1]),
-            )
+            hop_s = self._pace.hop_s(self._clock.now_s())
+            scored, slots = self._scored, len(self._slots)
+        return EngineStatistics(
+            backend=self._backend.name,
+            device=self._backend.device,
+            graph=self._backend.graph,
+            precision=self._backend.precision,
+            batcher=batcher,
+            dropped=dict(dropped),
+            scored=scored,
+            effective_hop_s=hop_s,
+            slots=slots,
+            bytes_per_slot=self._bytes_per_slot,
+            queue_s=percentiles(latencies[:, 0]),
+            infer_s=percentiles(latencies[:, 1]),
+        )
 
     # Called by seats.
 
     def _submit(self, seat: Seat, windows: Sequence[Window]) -> None:
         now_s = self._clock.now_s()
-        with self._changed:
+        with self._lock:
             if self._closed or seat.number not in self._seats:
                 raise ClosedError("engine")
             for window in windows:
                 work = Work(stream=seat.number, window=window, taken_s=now_s, live=seat.live)
-                seat.outstanding += 1
+                seat.works[work] = None
                 if seat.live:
                     self._pace.ask(work.face, now_s)
+                else:
+                    self._pace.ask_for_file(now_s)
                 self._lose(self._batcher.add(work))
-            self._changed.notify_all()
+            self._work_waits.notify_all()
 
     def _collect(self, seat: Seat) -> Answers:
-        with self._changed:
-            if seat.failure is not None:
-                raise seat.failure
+        with self._lock:
+            if seat.failure is not None:  # never raised itself: its traceback would grow with each time
+                raise EngineError(seat.failure.backend, seat.failure.problem) from seat.failure.__cause__
             answers = Answers(scored=seat.scored, lost=seat.lost)
             seat.scored, seat.lost = [], []
             return answers
 
     def _wait(self, seat: Seat, timeout_s: float | None) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: seat.outstanding == 0 or seat.failure or self._closed, timeout_s)
-            if self._closed and seat.outstanding:
+        with self._lock:
+            seat.changed.wait_for(
+                lambda: not seat.works or seat.failure or seat.cancelled or self._closed,
+                timeout_s,
+            )
+            if seat.cancelled:
+                raise ClosedError("stream")
+            if self._closed and seat.works:
                 raise ClosedError("engine")
 
-    def _forget(self, seat: Seat, face: tuple[int, int] | None = None) -> None:
-        with self._changed:
-            gone = self._batcher.forget(seat.number, face)
-            seat.outstanding -= len(gone)
+    def _cancel(self, seat: Seat) -> None:
+        with self._lock:
+            seat.cancelled = True
+            seat.changed.notify_all()
+
+    def _give_up(self, seat: Seat) -> list[Window]:
+        with self._lock:
+            windows = [
+                *(work.window for work in seat.works),
+                *(one.window for one in seat.scored),
+                *seat.lost,
+            ]
+            self._drop_all(seat)
+            seat.scored, seat.lost = [], []
+            return windows
+
+    def _forget(self, seat: Seat, face_id: int, generation: int) -> None:
+        face = face_id, generation
+        with self._lock:
+            for work in self._batcher.forget(seat.number, face):
+                seat.works.pop(work, None)
             self._slots.forget(seat.number, face)
             self._pace.forget(seat.number, face)
-            if face is None:
-                self._seats.pop(seat.number, None)
-            self._changed.notify_all()
+            self._work_waits.notify_all()  # a slot may have to be closed
+            seat.changed.notify_all()
+
+    def _leave(self, seat: Seat) -> None:
+        with self._lock:
+            self._seats.pop(seat.number, None)
+            self._drop_all(seat)
+            self._slots.forget(seat.number)
+            self._pace.forget(seat.number)
+            self._work_waits.notify_all()
+
+    def _drop_all(self, seat: Seat) -> None:
+        """What waits is not done; what is being done is ignored when it comes."""
+        waited = self._batcher.forget(seat.number)
+        self._gone += len(seat.works) - len(waited)
+        seat.works.clear()
+        seat.changed.notify_all()
 
     def _hop_s(self) -> float:
         """Asked by every stream at every frame, and worked out a few times a second."""
         now_s = self._clock.now_s()
         if now_s >= self._pace_again_s:
-            with self._changed:
+            with self._lock:
                 self._pace_again_s = now_s + PACE_EVERY_S
                 self._last_hop_s = self._pace.hop_s(now_s)
         return self._last_hop_s
 
-    # The workers.
+    # The workers. What they ask of the backend is asked without the lock.
 
     def _work(self) -> None:
-        while batch := self._next_batch():
-            try:
-                self._score(batch)
-            except Exception as exc:
-                self._fail(batch, exc)
-            finally:
-                with self._changed:
-                    self._working -= len(batch)
-                    self._batcher.done(batch)
-                    self._changed.notify_all()
+        cold = True
+        while True:
+            unused, batch = self._next()
+            if unused:
+                self._close_slots(unused)
+            elif batch:
+                self._work_on(batch, measured=not cold)
+                cold = False
+            else:
+                return
 
-    def _next_batch(self) -> list[Work]:
-        """Waits for work. Empty only when the engine is closed."""
-        with self._changed:
-            while not self._closed:
-                batch, stale = self._batcher.take(self._clock.now_s())
-                self._lose(stale)
-                if batch:
+    def _next(self) -> tuple[list[int], list[Work]]:
+        """Waits for slots that nobody uses any more, or for work. Neither only when the engine is closed."""
+        with self._lock:
+            while True:
+                unused = self._slots.take_unused()
+                batch: list[Work] = []
+                if not unused and not self._closed:
+                    batch, stale = self._batcher.take(self._clock.now_s())
+                    self._lose(stale)
+                if unused or batch or self._closed:
                     self._working += len(batch)
-                    return batch
-                self._changed.wait()
-            return []
+                    return unused, batch
+                self._work_waits.wait()
 
-    def _score(self, batch: list[Work]) -> None:
-        with self._changed:
+    def _close_slots(self, slots: list[int]) -> None:
+        for slot in slots:
+            try:
+                self._backend.close_slot(slot)
+            except BaseException as exc:
+                logger.error("%s could not close slot %d: %r", self._backend.name, slot, exc, exc_info=exc)
+
+    def _work_on(self, batch: list[Work], *, measured: bool) -> None:
+        """`measured`: what it takes says how fast the network is. The first batch of a worker also warms it up."""
+        with self._lock:
             side_by_side = self._working
         begun_s = self._clock.now_s()
-        runs = self._score_windows(batch, begun_s) if self._backend.graph == "window" else self._step(batch, begun_s)
-        seconds = self._clock.now_s() - begun_s
-        with self._changed:
-            if runs:
-                self._pace.measure(seconds, items=len(batch), runs=runs, side_by_side=side_by_side)
-
-    def _score_windows(self, batch: list[Work], begun_s: float) -> int:
-        """Returns how often the network ran."""
-        given = self._backend.run({"crops": np.stack([work.window.crops for work in batch])})
-        self._answer(batch, given, begun_s)
-        return len(batch)
-
-    def _step(self, batch: list[Work], begun_s: float) -> int:
-        """One new crop of each face at a time, until none has more. Returns how often the network ran."""
-        going: list[tuple[Work, int]] = []
         try:
-            with self._changed:
+            seconds, runs = (self._run if self._backend.graph == "window" else self._step)(batch, begun_s)
+        except BaseException as exc:  # whatever a backend raises, this thread goes on
+            self._fail(batch, exc)
+            runs = 0
+        with self._lock:
+            self._working -= len(batch)
+            self._batcher.done(batch)
+            if runs and measured:
+                now_s = self._clock.now_s()
+                self._pace.measure(seconds, items=len(batch), runs=runs, side_by_side=side_by_side, now_s=now_s)
+            self._work_waits.notify_all()  # for further work of the same faces
+
+    def _run(self, batch: list[Work], begun_s: float) -> tuple[float, int]:
+        """Returns how long the network took, and how often it ran."""
+        given = self._backend.run({"crops": np.stack([work.window.crops for work in batch])})
+        raw = self._raw_scores(given, len(batch))
+        seconds = self._clock.now_s() - begun_s
+        self._answer(batch, raw, begun_s)
+        return seconds, len(batch)
+
+    def _step(self, batch: list[Work], begun_s: float) -> tuple[float, int]:
+        """One new crop of each face at a time, until none has more. Returns how long the network took, and how often
+        it ran."""
+        going: list[tuple[Work, Held]] = []
+        try:
+            with self._lock:
                 for work in batch:
-                    slot = self._slots.begin(work)
-                    if slot is None:
+                    held = self._slots.begin(work) if self._is_wanted(work) else None
+                    if held is None:
                         self._lose([work])
                     else:
-                        going.append((work, slot))
+                        going.append((work, held))
+            slots = [self._slot(held) for _, held in going]
+            first_s = self._clock.now_s()
             for index in range(max((len(work.window.crops) for work, _ in going), default=0)):
-                now = [(work, slot) for work, slot in going if index < len(work.window.crops)]
+                now = [
+                    (work, slot) for (work, _), slot in zip(going, slots, strict=True) if index < len(work.window.crops)
+                ]
                 crops = np.stack([work.window.crops[index] for work, _ in now])
                 age = np.array([work.window.age + index for work, _ in now], np.int64)
                 given = self._backend.step([slot for _, slot in now], {"crops": crops, "age": age})
+                raw = self._raw_scores(given, len(now))
                 last = [i for i, (work, _) in enumerate(now) if index == len(work.window.crops) - 1]
-                self._answer([now[i][0] for i in last], {name: array[last] for name, array in given.items()}, begun_s)
+                self._answer([now[i][0] for i in last], raw[last], begun_s)
+            return self._clock.now_s() - first_s, sum(len(work.window.crops) for work, _ in going)
         finally:
-            with self._changed:
-                for work, slot in going:
-                    self._slots.end(work, slot)
-        return sum(len(work.window.crops) for work, _ in going)
+            with self._lock:
+                for work, held in going:
+                    self._slots.end(work, held)
 
-    def _answer(self, works: list[Work], given: dict[str, np.ndarray], begun_s: float) -> None:
+    def _slot(self, held: Held) -> int:
+        """Cleared, if its face starts afresh."""
+        if held.slot is None:
+            held.slot = self._backend.open_slot()
+        elif held.age == 0:
+            self._backend.clear(held.slot)
+        return held.slot
+
+    def _raw_scores(self, given: object, count: int) -> np.ndarray:
         spec = self.bundle.manifest.output
-        raw = raw_scores(spec, given[spec.tensor])
+        return raw_scores(spec, check_output(self._backend.name, given, spec.tensor, self._output, count))
+
+    def _answer(self, works: list[Work], raw: np.ndarray, begun_s: float) -> None:
         ended_s = self._clock.now_s()
-        with self._changed:
+        with self._lock:
             for work, raw_score in zip(works, raw, strict=True):
-                seat = self._seats.get(work.stream)
-                self._scored += 1
                 self._latencies.append((begun_s - work.taken_s, ended_s - begun_s))
-                if seat is None:
+                if not self._is_wanted(work):
                     continue
-                seat.outstanding -= 1
+                self._scored += 1
+                seat = self._seats[work.stream]
+                del seat.works[work]
                 seat.scored.append(
                     Scored(
                         window=work.window,
@@ -322,39 +414,51 @@ class Engine:
                         ended_s=ended_s,
                     )
                 )
-            self._changed.notify_all()
+                seat.changed.notify_all()
+
+    def _is_wanted(self, work: Work) -> bool:
+        """False if its stream has left, or has given it up."""
+        seat = self._seats.get(work.stream)
+        return seat is not None and work in seat.works
 
     def _lose(self, works: Sequence[Work]) -> None:
         for work in works:
-            seat = self._seats.get(work.stream)
-            if seat is not None:
-                seat.outstanding -= 1
+            if self._is_wanted(work):
+                seat = self._seats[work.stream]
+                del seat.works[work]
                 seat.lost.append(work.window)
+                seat.changed.notify_all()
 
-    def _fail(self, batch: list[Work], error: Exception) -> None:
-        failure = error if isinstance(error, EngineError) else EngineError(self._backend.name, f"failed: {error!r}")
-        if failure is not error:
-            failure.__cause__ = error
+    def _fail(self, batch: list[Work], error: BaseException) -> None:
+        if isinstance(error, EngineError):
+            failure = EngineError(error.backend, error.problem)
+        else:
+            failure = EngineError(self._backend.name, f"failed: {error!r}")
+        failure.__cause__ = error
         logger.error("a batch of %d could not be scored: %s", len(batch), failure, exc_info=error)
-        with self._changed:
+        with self._lock:
             for work in batch:
                 seat = self._seats.get(work.stream)
                 if seat is not None:
                     seat.failure = failure
+                    seat.changed.notify_all()
 
 
 class Seat:
-    """One stream's place at the engine. Used by one thread at a time; never blocks but in `wait`."""
+    """One stream's place at the engine. Used by one thread at a time, but for `cancel`; never blocks but in `wait`."""
 
     def __init__(self, engine: Engine, number: int, *, live: bool) -> None:
         self._engine = engine
         self.number = number
         self.live = live
         # Written by the engine, under its lock.
-        self.outstanding = 0
+        self.changed = threading.Condition(engine._lock)
+        self.works: dict[Work, None] = {}
+        """In order: what was handed in, and is neither scored nor lost yet."""
         self.scored: list[Scored] = []
         self.lost: list[Window] = []
         self.failure: EngineError | None = None
+        self.cancelled = False
 
     def __enter__(self) -> Self:
         return self
@@ -363,6 +467,11 @@ class Seat:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.leave()
+
+    @property
+    def outstanding(self) -> int:
+        """Windows that were handed in, and are neither scored nor lost yet."""
+        return len(self.works)
 
     def submit(self, windows: Sequence[Window]) -> None:
         """Hand in windows."""
@@ -374,12 +483,21 @@ class Seat:
         return self._engine._collect(self)
 
     def wait(self, timeout_s: float | None = None) -> None:
-        """Until every window that was handed in is scored or lost, or the time is over."""
+        """Until every window that was handed in is scored or lost, or the time is over. ClosedError if the engine is
+        closed before that, and at once, and ever after, when the wait is cancelled."""
         self._engine._wait(self, timeout_s)
+
+    def cancel(self) -> None:
+        """From any thread: nobody waits here any more."""
+        self._engine._cancel(self)
+
+    def give_up(self) -> list[Window]:
+        """All windows of which nothing was collected. They count as lost now: answers that still come are ignored."""
+        return self._engine._give_up(self)
 
     def forget(self, face_id: int, generation: int) -> None:
         """This face generation is over: what waits of it is dropped, its state is given back."""
-        self._engine._forget(self, (face_id, generation))
+        self._engine._forget(self, face_id, generation)
 
     def hop_s(self) -> float:
         """Media time between two scores of one face that the engine can keep up with now."""
@@ -387,7 +505,7 @@ class Seat:
 
     def leave(self) -> None:
         """The stream is over. May be called twice."""
-        self._engine._forget(self)
+        self._engine._leave(self)
 
 
 def percentiles(values: np.ndarray) -> Percentiles:

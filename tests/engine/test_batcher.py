@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from streamguard.bundle import Graph
-from streamguard.engine.batcher import MOST_STEPS_WAITING, Batcher, Work
+from streamguard.engine.batcher import FILES_SHARE, MOST_STEPS_WAITING, Batcher, Work
 from tests.engine.windows import plain, window
 
 
 def batcher(
-    graph: Graph = "window", *, most_batch: int = 8, stale_after_s: float = 1.0, most_waiting: int = 64
+    graph: Graph = "window",
+    *,
+    most_batch: int = 8,
+    at_once: int = 1,
+    stale_after_s: float = 1.0,
+    most_waiting: int = 64,
 ) -> Batcher:
-    return Batcher(graph=graph, most_batch=most_batch, stale_after_s=stale_after_s, most_waiting=most_waiting)
+    return Batcher(
+        graph=graph,
+        most_batch=most_batch,
+        at_once=at_once,
+        stale_after_s=stale_after_s,
+        most_waiting=most_waiting,
+    )
 
 
 def work(stream: int, face_id: int = 0, taken_s: float = 0.0, *, live: bool = True, end_s: float = 1.0) -> Work:
@@ -174,3 +187,82 @@ def test_nothing_is_lost_in_silence() -> None:
         statistics = line.statistics()
         assert statistics.queue.put == len(put)
         assert statistics.queue.dropped == sum(statistics.dropped.values()) > 0
+
+
+def step(stream: int, face_id: int, age: int, taken_s: float, *, live: bool) -> Work:
+    shown = window(face_id, age=age, crops=plain(9, 1))
+    return Work(stream=stream, window=shown, taken_s=taken_s, live=live)
+
+
+def watch_beside_files(*, live_faces: int, run_s: float, seconds: float = 40.0, files: int = 12) -> tuple[float, int]:
+    """A device that does one run at a time, live faces with a step each 80 ms, and files that hand in the next step as
+    soon as they have an answer. Returns which share of the live steps was done, and how many of the files'."""
+    line = batcher("step", most_waiting=1000)
+    for stream in range(files):
+        line.add(step(10 + stream, 0, 0, 0.0, live=False))
+    handed = done_live = done_files = 0
+    now_s = 0.0
+    while now_s < seconds:
+        while handed * 0.08 <= now_s:
+            for face_id in range(live_faces):
+                line.add(step(1, face_id, handed, handed * 0.08, live=True))
+            handed += 1
+        batch, _ = line.take(now_s)
+        now_s += run_s * len(batch) if batch else 0.01
+        line.done(batch)
+        for one in batch:
+            done_live += one.live
+            done_files += not one.live
+            if not one.live:
+                line.add(step(one.stream, 0, 0, now_s, live=False))
+    return done_live / (handed * live_faces), done_files
+
+
+def test_files_do_not_starve_a_live_stream() -> None:
+    """60 ms a run, a live step each 80 ms: files get the quarter that is left."""
+    share, files = watch_beside_files(live_faces=1, run_s=0.06)
+    assert share > 0.99
+    assert files > 0.9 * 0.25 * 40 / 0.06
+
+
+def test_live_streams_do_not_bring_files_to_a_standstill() -> None:
+    _, files = watch_beside_files(live_faces=8, run_s=0.06)
+    assert FILES_SHARE * 0.8 < files / (40 / 0.06) < FILES_SHARE * 1.3
+
+
+def test_files_have_the_device_to_themselves_when_nobody_is_live() -> None:
+    line = batcher(most_batch=4)
+    for stream in range(6):
+        line.add(work(stream, live=False))
+    assert len(line.take(0.0)[0]) == 4
+
+
+def test_beside_live_streams_files_get_only_lanes_that_are_free() -> None:
+    line = batcher(at_once=2)
+    line.add(work(1, live=True))
+    for stream in range(2, 6):
+        line.add(work(stream, live=False))
+    assert faces(line.take(0.0)[0]) == [(1, 0)]
+    assert len(line.take(0.0)[0]) == 1, "the other lane"
+    assert line.take(0.0)[0] == []
+
+
+def test_a_stream_that_joins_late_and_a_new_face_do_not_starve() -> None:
+    """Three times as many faces as can be served: who comes last is served as often as all others, from the start."""
+    line = batcher(most_batch=4, stale_after_s=1.0)
+    served: dict[tuple[int, int], list[int]] = {}
+    for turn in range(120):
+        here = [(stream, face) for stream in (1, 2) for face in range(6)]
+        here += [(3, face) for face in range(3)] if turn >= 60 else []
+        here += [(1, 99)] if turn >= 60 else []
+        for stream, face in here:
+            line.add(work(stream, face, turn * 0.1))
+        batch, _ = line.take(turn * 0.1)
+        for one in faces(batch):
+            served.setdefault(one, []).append(turn)
+        line.done(batch)
+    for late in ((3, 0), (3, 1), (3, 2), (1, 99)):
+        assert served[late][0] <= 63
+        assert max(b - a for a, b in pairwise(served[late])) <= 7
+    for stream, face in ((1, 0), (1, 5), (2, 0), (2, 5)):
+        assert max(b - a for a, b in pairwise(served[stream, face])) <= 8

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 
 from streamguard.config import EngineConfig
+from streamguard.engine.backend import Arrays
 from streamguard.engine.engine import Engine
 from streamguard.errors import ClosedError, EngineError, OverloadedError
 from streamguard.testing import FakeBackend, ManualClock, fake_bundle
@@ -199,7 +203,7 @@ def test_no_further_stream_is_taken_when_faces_are_scored_too_rarely() -> None:
     clock, backend = ManualClock(), FakeBackend()
     with Engine(fake_bundle(), EngineConfig(most_hop_s=2.0), backend=backend, clock=clock) as engine:
         seat = engine.join(live=True)
-        engine._pace.measure(0.5, items=1, runs=1, side_by_side=1)
+        engine._pace.measure(0.5, items=1, runs=1, side_by_side=1, now_s=0.0)
         backend.gate.clear()
         seat.submit(faces(6))
         with pytest.raises(OverloadedError, match=r"each face is scored only every 3\.\d s.*most_hop_s"):
@@ -208,3 +212,228 @@ def test_no_further_stream_is_taken_when_faces_are_scored_too_rarely() -> None:
         seat.leave()
         engine.join(live=True)
         backend.gate.set()
+
+
+class StuckSlots(FakeBackend):
+    """Hangs when it is to open, clear or close a slot, while the gate for it is not set."""
+
+    def __init__(self, stuck: str) -> None:
+        super().__init__("step")
+        self.stuck = stuck
+        self.slot_gate = threading.Event()
+        self.reached = threading.Event()
+
+    def _pass(self, what: str) -> None:
+        if what == self.stuck:
+            self.reached.set()
+            self.slot_gate.wait()
+
+    def open_slot(self) -> int:
+        self._pass("open_slot")
+        return super().open_slot()
+
+    def clear(self, slot: int) -> None:
+        self._pass("clear")
+        super().clear(slot)
+
+    def close_slot(self, slot: int) -> None:
+        self._pass("close_slot")
+        super().close_slot(slot)
+
+
+def in_time(what: Callable[[], object]) -> None:
+    """It comes back, though the backend hangs."""
+    done = threading.Event()
+
+    def run() -> None:
+        what()
+        done.set()
+
+    threading.Thread(target=run, daemon=True).start()
+    assert done.wait(60), "it hangs"
+
+
+@pytest.mark.parametrize("stuck", ["open_slot", "clear", "close_slot"])
+def test_a_backend_that_hangs_over_a_slot_holds_up_nobody(stuck: str) -> None:
+    backend = StuckSlots(stuck)
+    engine = Engine(fake_bundle(graph="step"), EngineConfig(in_flight=1), backend=backend, clock=ManualClock())
+    seat = engine.join(live=True)
+    if stuck != "open_slot":
+        seat.submit([window(0, crops=plain(100, 1))])
+        seat.wait(60)
+    if stuck == "close_slot":
+        in_time(lambda: seat.forget(0, 1))
+    else:
+        seat.submit([window(0, epoch=2, crops=plain(100, 1))])
+    assert backend.reached.wait(60)
+    in_time(engine.statistics)
+    in_time(lambda: engine.join(live=True))
+    in_time(lambda: seat.submit([window(1, crops=plain(50, 1))]))
+    in_time(seat.collect)
+    in_time(seat.hop_s)
+    in_time(lambda: seat.forget(0, 1))
+    in_time(lambda: engine.close(0.0))
+    assert not backend.closed, "it is still in there"
+    backend.slot_gate.set()
+    engine.close(60)
+    assert backend.closed
+    assert stuck == "close_slot" or engine.statistics().slots == 0, "what was forgotten meanwhile is given back"
+
+
+def test_a_wait_is_cancelled_from_another_thread_and_ever_after(engine: Engine, backend: FakeBackend) -> None:
+    backend.gate.clear()
+    seat, other = engine.join(live=False), engine.join(live=False)
+    seat.submit(faces(1))
+    other.submit(faces(1))
+    assert backend.entered.wait(60)
+    raised: list[ClosedError] = []
+
+    def wait() -> None:
+        try:
+            seat.wait(None)
+        except ClosedError as exc:
+            raised.append(exc)
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    seat.cancel()
+    waiting.join(60)
+    assert [str(each) for each in raised] == ["stream is closed"]
+    with pytest.raises(ClosedError, match="stream"):
+        seat.wait(None)
+    backend.gate.set()
+    other.wait(60)
+    assert len(other.collect().scored) == 1
+
+
+def test_closing_has_one_deadline_for_all_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock()
+
+    class Hanging:
+        def join(self, timeout_s: float) -> None:
+            clock.advance(timeout_s)
+
+        def is_alive(self) -> bool:
+            return True
+
+    engine = Engine(fake_bundle(), EngineConfig(in_flight=1), backend=FakeBackend())
+    threads, engine._threads = engine._threads, [Hanging()] * 8  # type: ignore[list-item]
+    monkeypatch.setattr("streamguard.engine.engine.MonotonicClock", lambda: clock)
+    engine.close(3.0)
+    assert clock.now_s() == 3.0
+    engine._threads = threads
+    engine.close()
+
+
+class Panic(BaseException):
+    """No Exception."""
+
+
+def test_whatever_a_backend_raises_its_worker_goes_on() -> None:
+    backend = FakeBackend()
+    with Engine(fake_bundle(), EngineConfig(in_flight=1), backend=backend, clock=ManualClock()) as engine:
+        seat, other = engine.join(live=False), engine.join(live=False)
+        backend.error = Panic("lost")  # type: ignore[assignment]
+        seat.submit(faces(1))
+        seat.wait(60)
+        with pytest.raises(EngineError, match=r"failed.*Panic"):
+            seat.collect()
+        backend.error = None
+        other.submit(faces(1))
+        other.wait(60)
+        assert len(other.collect().scored) == 1
+
+
+def test_each_failure_is_an_error_of_its_own_and_does_not_grow() -> None:
+    backend = FakeBackend()
+    backend.gate.clear()
+    with Engine(fake_bundle(), EngineConfig(in_flight=1), backend=backend, clock=ManualClock()) as engine:
+        first, *seats = [engine.join(live=False) for _ in range(3)]
+        first.submit(faces(1))
+        assert backend.entered.wait(60)
+        for seat in seats:
+            seat.submit(faces(1))
+        backend.error = EngineError("fake", "out of memory")
+        backend.gate.set()
+        errors = []
+        for seat in seats:
+            seat.wait(60)
+            for _ in range(3):
+                with pytest.raises(EngineError, match="out of memory") as raised:
+                    seat.collect()
+                assert raised.value.__cause__ is backend.error
+                errors.append(raised.value)
+    assert len(set(map(id, errors))) == 6
+    assert len({len(traceback.extract_tb(error.__traceback__)) for error in errors}) == 1
+
+
+def test_what_a_seat_gives_up_is_lost_and_answers_that_come_later_are_ignored(
+    engine: Engine, backend: FakeBackend
+) -> None:
+    backend.gate.clear()
+    seat = engine.join(live=True)
+    windows = faces(12)
+    seat.submit(windows)
+    assert backend.entered.wait(60)
+    assert sorted(map(id, seat.give_up())) == sorted(map(id, windows))
+    assert seat.outstanding == 0
+    assert seat.give_up() == []
+    backend.gate.set()
+    seat.submit([window(50)])
+    seat.wait(60)
+    answers = seat.collect()
+    assert [one.window.face_id for one in answers.scored] == [50]
+    assert answers.lost == []
+    statistics = engine.statistics()
+    assert statistics.scored == 1
+    assert statistics.dropped == {"gone": 12}
+
+
+class Wrong(FakeBackend):
+    def __init__(self, given: object) -> None:
+        super().__init__()
+        self.given = given
+
+    def run(self, arrays: Arrays) -> dict[str, np.ndarray]:
+        return self.given  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (None, "it must give 'score', (N, 1) float32 with N = 1, and gave NoneType"),
+        ({}, "it must give 'score', (N, 1) float32 with N = 1, and gave nothing"),
+        ({"other": np.zeros((1, 1), np.float32)}, "'score', (N, 1) float32 with N = 1, and gave other"),
+        ({"score": np.zeros((2, 1), np.float32)}, "'score' is (2, 1) float32, and must be (N, 1) float32 with N = 1"),
+        ({"score": np.zeros(1, np.float32)}, "'score' is (1,) float32, and must be"),
+        ({"score": np.zeros((1, 2))}, "'score' is (1, 2) float64, and must be"),
+        ({"score": np.full((1, 1), 0.5 + 1j)}, "'score' is (1, 1) complex128, and must be"),
+        ({"score": np.array([["x"]])}, "'score' is (1, 1) <U1, and must be"),
+        ({"score": [[0.5]]}, "'score' is list, and must be"),
+    ],
+)
+def test_what_a_backend_gives_wrongly_is_named(given: object, told: str) -> None:
+    with Engine(fake_bundle(), backend=Wrong(given), clock=ManualClock()) as engine:
+        seat = engine.join(live=False)
+        seat.submit(faces(1))
+        seat.wait(60)
+        with pytest.raises(EngineError, match=re.escape(told)):
+            seat.collect()
+
+
+def test_the_first_inference_which_warms_the_network_up_causes_no_overload() -> None:
+    clock, took_s = ManualClock(), iter((30.0, 0.01, 0.01))
+    network = FakeBackend(score=lambda crops: clock.advance(next(took_s)) * 0)
+    with Engine(fake_bundle(), EngineConfig(in_flight=1), backend=network, clock=clock) as engine:
+        seat = engine.join(live=True)
+        for _ in range(3):
+            seat.submit([window(0)])
+            seat.wait(60)
+            assert engine.statistics().effective_hop_s == 0.64
+
+
+def test_an_answer_wakes_its_own_stream_only(engine: Engine) -> None:
+    """Hundreds of files wait at once: they must not all wake for each other's answers."""
+    seats = [engine.join(live=False) for _ in range(3)]
+    assert len({id(seat.changed) for seat in seats}) == 3
+    assert engine._work_waits not in [seat.changed for seat in seats]
