@@ -92,19 +92,13 @@ from .values import (
 
 if TYPE_CHECKING:
     from .bundle import Bundle, open_bundle
-    from .detector import (
-        DetectorStatistics,
-        PushStream,
-        Stream,
-        StreamDetector,
-        StreamStatistics,
-        open_stream_detector,
-    )
+    from .detector import DetectorStatistics, StreamDetector, open_stream_detector
     from .engine.engine import Engine, EngineStatistics
     from .faces.detector import open_detector, open_mesher
     from .run import Turn, drive
     from .session import Session, SessionStatistics
     from .sources import PushSource, Source, open_source
+    from .stream import PushStream, Stream, StreamStatistics
     from .wire import event_from_json, event_from_proto, event_to_json, event_to_proto
 
 __version__ = "0.1.0"
@@ -117,13 +111,13 @@ _LATER = {
     "Engine": "engine.engine",
     "EngineStatistics": "engine.engine",
     "PushSource": "sources",
-    "PushStream": "detector",
+    "PushStream": "stream",
     "Session": "session",
     "SessionStatistics": "session",
     "Source": "sources",
-    "Stream": "detector",
+    "Stream": "stream",
     "StreamDetector": "detector",
-    "StreamStatistics": "detector",
+    "StreamStatistics": "stream",
     "Turn": "run",
     "drive": "run",
     "event_from_json": "wire",

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 import subprocess
 import sys
+import textwrap
 import threading
+import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import streamguard
+import streamguard.detector
 from streamguard import run
+from streamguard.callback import Callback
 from streamguard.config import DetectorConfig, SourceConfig
-from streamguard.detector import PushStream, StreamDetector
-from streamguard.engine.engine import Seat
+from streamguard.detector import StreamDetector
+from streamguard.engine.engine import Engine, Seat
 from streamguard.errors import ClosedError, ConfigError, CorruptMedia, EngineError, PictureError, SourceNotFound
 from streamguard.events import EndOfStream, Event, EventsLost, FaceAppeared, Score, StreamDown, StreamUp
 from streamguard.mailbox import Mailbox
 from streamguard.session import Session
-from streamguard.testing import EventRecorder, FakeBackend, fake_bundle
+from streamguard.stream import CLOSE_S, PushStream, Stream
+from streamguard.testing import EventRecorder, FakeBackend, ManualClock, fake_bundle
 from streamguard.values import FaceState
 from tests.clips import one_person, pictures_of, write_video
+from tests.sample_events import KINDS, event_of
 
 ALL_WAIT = DetectorConfig(source=SourceConfig(queue_frames=1000))
 """Frames are pushed as fast as they go, and none is dropped."""
@@ -180,10 +191,10 @@ def test_a_file_waits_for_who_reads_it(clip: Path, monkeypatch: pytest.MonkeyPat
     waits = threading.Event()
     put_waiting = Mailbox.put_waiting
 
-    def put(mailbox: Mailbox, event: Event) -> None:
+    def put(mailbox: Mailbox, event: Event) -> bool:
         if len(mailbox) == 2:
             waits.set()
-        put_waiting(mailbox, event)
+        return put_waiting(mailbox, event)
 
     monkeypatch.setattr(Mailbox, "put_waiting", put)
     with detector(config=DetectorConfig(events_waiting=2)) as watching:
@@ -430,16 +441,413 @@ def test_the_packaged_bundle_is_untrained_and_says_so_in_every_score(clip: Path)
     assert {score.p_fake for score in scores} == {None}
 
 
+def program(code: str, *args: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
 def test_a_program_that_forgets_to_close_still_ends(clip: Path) -> None:
-    code = (
-        "import sys, streamguard as sg\n"
-        "detector = sg.StreamDetector(on_event=lambda event: None)\n"
-        "call = detector.open_stream('call')\n"
-        "for event in detector.watch(sys.argv[1]): break\n"
-        "print('done')\n"
+    done = program(
+        """
+        import sys, streamguard as sg
+        detector = sg.StreamDetector(on_event=lambda event: None)
+        call = detector.open_stream('call')
+        for event in detector.watch(sys.argv[1]): break
+        print('done')
+        """,
+        clip,
     )
-    done = subprocess.run([sys.executable, "-c", code, str(clip)], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+
+
+ENDS_AT_WORK = """
+    import sys, time, streamguard as sg
+    detector = sg.StreamDetector(on_event=lambda event: None)
+    streams = [detector.watch(sys.argv[1], stream_id=str(index)) for index in range(3)]
+    until = int(sys.argv[2])
+    while streams[0].statistics().session.frames < until and streams[0].statistics().alive:
+        time.sleep(0.01)
+    """
+
+
+@pytest.mark.parametrize("frames", [1, 3, 5, 8, 12, 20])
+def test_a_program_may_end_while_its_streams_are_at_work(clip: Path, frames: int) -> None:
+    """A thread that the interpreter ends inside of OpenVINO would take the process down with SIGABRT."""
+    done = program(ENDS_AT_WORK, clip, frames)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("frames", range(30))
+def test_and_so_it_is_every_time(clip: Path, frames: int) -> None:
+    done = program(ENDS_AT_WORK, clip, frames)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_detectors_that_nobody_closed_are_closed_at_exit_and_not_kept_for_that() -> None:
+    watching = detector()
+    call = watching.open_stream("call")
+    streamguard.detector._close_open()
+    with pytest.raises(ClosedError):
+        call.push(np.zeros((64, 64, 3), np.uint8))
+    forgotten = weakref.ref(detector())
+    gc.collect()
+    assert forgotten() is None
+
+
+def test_a_forked_child_is_told_to_make_its_own() -> None:
+    """No thread comes along: waiting for one would be for ever."""
+    done = program(
+        """
+        import os, sys, numpy as np, streamguard as sg
+        from streamguard.testing import FakeBackend, fake_bundle
+        with sg.StreamDetector(bundle=fake_bundle(), backend=FakeBackend(), on_event=lambda event: None) as detector:
+            call = detector.open_stream('call')
+            child = os.fork()
+            if child == 0:
+                frame = np.zeros((64, 64, 3), np.uint8)
+                for use in (lambda: call.push(frame), call.wait, call.end, call.statistics, lambda: list(call),
+                            lambda: detector.open_stream('more'), detector.statistics):
+                    try:
+                        use()
+                        os._exit(1)
+                    except sg.ClosedError as error:
+                        assert 'fork' in str(error)
+                call.close()
+                detector.close()
+                detector.__exit__(None, None, None)
+                os._exit(0)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            assert call.push(np.zeros((64, 64, 3), np.uint8))
+        """
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.usefixtures("broken_session")
+def test_a_failure_that_is_raised_again_and_again_keeps_nothing_of_who_was_told(pictures: list[np.ndarray]) -> None:
+    class Local:
+        """Something in the frame of who pushes."""
+
+    def told() -> tuple[weakref.ref[Local], int]:
+        local = Local()
+        try:
+            call.push(pictures[0])
+        except ZeroDivisionError as failure:
+            depth, trace = 0, failure.__traceback__
+            while trace is not None:
+                depth, trace = depth + 1, trace.tb_next
+            return weakref.ref(local), depth
+        raise AssertionError("nobody was told")
+
+    with detector() as watching:
+        call = watching.open_stream("call")
+        call.push(pictures[0])
+        assert call.wait(60)
+        times = [told() for _ in range(20)]
+    assert len({depth for _, depth in times}) == 1
+    assert sum(local() is not None for local, _ in times) <= 1
+
+
+def test_closing_does_not_wait_for_a_backend_that_hangs(clip: Path) -> None:
+    backend = FakeBackend()
+    backend.gate.clear()
+    with detector(backend) as watching:
+        streams = [watching.watch(clip, stream_id=name) for name in ("a", "b", "c")]
+        assert backend.entered.wait(60)
+        for stream in streams:
+            stream.close()
+            assert not stream.statistics().alive
+        backend.gate.set()
+
+
+def test_closing_has_one_deadline_for_all_that_hangs(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock()
+    join, close_callback, close_engine = Stream.join, Callback.close, Engine.close
+
+    def hang_stream(stream: Stream, timeout_s: float) -> bool:
+        clock.advance(timeout_s)
+        return join(stream, 60)
+
+    def hang_callback(callback: Callback, timeout_s: float) -> None:
+        clock.advance(timeout_s)
+        close_callback(callback, 60)
+
+    def hang_engine(engine: Engine, timeout_s: float) -> None:
+        assert timeout_s > 0, "nothing is left to end it properly"
+        clock.advance(timeout_s)
+        close_engine(engine, 60)
+
+    monkeypatch.setattr(streamguard.detector, "MonotonicClock", lambda: clock)
+    monkeypatch.setattr(Stream, "join", hang_stream)
+    monkeypatch.setattr(Callback, "close", hang_callback)
+    monkeypatch.setattr(Engine, "close", hang_engine)
+    watching = detector(on_event=lambda event: None)
+    for name in ("a", "b", "c"):
+        watching.watch(clip, stream_id=name)
+    watching.close()
+    assert clock.now_s() == pytest.approx(CLOSE_S)
+
+
+def test_leaving_async_with_needs_no_place_in_the_loops_executor() -> None:
+    """Calls that wait for a stream may fill it."""
+    end = threading.Event()
+
+    async def use() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        blocked = loop.run_in_executor(None, end.wait)
+        async with detector() as watching:
+            call = watching.open_stream("call")
+            assert not await call.wait_async(0)
+            call.end()
+            assert await call.wait_async(60)
+            await watching.open_stream("another").aclose()
+        end.set()
+        await blocked
+
+    asyncio.run(asyncio.wait_for(use(), 60))
+
+
+def test_who_waits_in_a_coroutine_may_be_cancelled_and_leaves_nothing(pictures: list[np.ndarray]) -> None:
+    async def use() -> None:
+        async with detector(on_event=lambda event: None) as watching:
+            call = watching.open_stream("call")
+            for _ in range(3):
+                waiting = asyncio.ensure_future(call.wait_async())
+                await asyncio.sleep(0)
+                waiting.cancel()
+                await asyncio.wait([waiting])
+                assert waiting.cancelled()
+            assert call._over._listeners == []
+            push_all(call, pictures[:10])
+            assert await call.wait_async(inf)
+
+    asyncio.run(use())
+
+
+def test_stop_iteration_from_the_callback_leaves_async_with_as_a_runtime_error() -> None:
+    def bad(event: Event) -> None:
+        raise StopIteration
+
+    async def use() -> None:
+        async with detector(on_event=bad) as watching:
+            call = watching.open_stream("call")
+            call.push(np.zeros((64, 64, 3), np.uint8))
+            call.end()
+            await call.wait_async()
+
+    with pytest.raises(RuntimeError) as raised:
+        asyncio.run(asyncio.wait_for(use(), 60))
+    assert isinstance(raised.value.__cause__, StopIteration)
+
+
+def test_a_failure_while_closing_is_raised_though_there_is_a_callback(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The callback takes no more events by then: it was never told."""
+    entered, gate = threading.Event(), threading.Event()
+
+    def fail(*_: object) -> None:
+        entered.set()
+        gate.wait(60)
+        raise EngineError("fake", "device lost")
+
+    monkeypatch.setattr(Session, "feed", fail)
+    heard = EventRecorder()
+    watching = detector(on_event=heard)
+    stream = watching.watch(clip)
+    assert entered.wait(60)
+    stream.begin_close()
+    gate.set()
+    with pytest.raises(EngineError, match="device lost"):
+        watching.close()
+    watching.close()
+    assert heard.of(StreamDown) == []
+
+
+def test_a_failure_that_the_callback_was_told_is_not_raised_by_close_too(tmp_path: Path) -> None:
+    path = tmp_path / "broken.mp4"
+    path.write_bytes(b"no video" * 1000)
+    heard = EventRecorder()
+    with detector(on_event=heard) as watching:
+        assert watching.watch(path).wait(60)
+    assert [down.code for down in heard.of(StreamDown)] == ["CORRUPT"]
+
+
+def test_what_the_callback_raises_after_closing_is_raised_by_the_next_close(clip: Path) -> None:
+    closed = threading.Event()
+
+    def close(event: Event) -> None:
+        if isinstance(event.kind, FaceAppeared):
+            watching.close()
+            closed.set()
+            raise KeyError("after closing")
+
+    watching = detector(on_event=close)
+    watching.watch(clip)
+    assert closed.wait(60)
+    with pytest.raises(KeyError, match="after closing"):
+        watching.close()
+    watching.close()
+
+
+def test_a_second_close_waits_for_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    entered, gate = threading.Event(), threading.Event()
+    order: list[str] = []
+    close_engine = Engine.close
+
+    def slow(engine: Engine, timeout_s: float) -> None:
+        entered.set()
+        gate.wait(60)
+        order.append("engine")
+        close_engine(engine, timeout_s)
+
+    class Closing:
+        """Opens the gate once the second one stands before it."""
+
+        def __init__(self) -> None:
+            self._lock = threading.RLock()
+
+        def acquire(self, timeout: float) -> bool:
+            if entered.is_set():
+                gate.set()
+            return self._lock.acquire(timeout=60)
+
+        def release(self) -> None:
+            self._lock.release()
+
+    monkeypatch.setattr(Engine, "close", slow)
+    watching = detector()
+    watching._closing = Closing()  # type: ignore[assignment]
+    first = threading.Thread(target=watching.close)
+    first.start()
+    assert entered.wait(60)
+    watching.close()
+    assert order[:1] == ["engine"]
+    gate.set()
+    first.join(60)
+
+
+def test_sys_exit_in_the_callback_does_not_hide_the_callers_own_error() -> None:
+    def leave(event: Event) -> None:
+        sys.exit(3)
+
+    def use() -> None:
+        with detector(on_event=leave) as watching:
+            call = watching.open_stream("call")
+            call.push(np.zeros((64, 64, 3), np.uint8))
+            call.end()
+            call.wait(60)
+            raise ValueError("the caller's own")
+
+    with pytest.raises(ValueError, match="the caller's own"):
+        use()
+
+
+@pytest.mark.usefixtures("broken_session")
+def test_a_failure_that_cannot_even_be_told_still_ends_the_stream_as_it_should(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source_event = Session.source_event
+
+    def fail(session: Session, event: Any, now_s: float) -> None:
+        if isinstance(event, StreamDown):
+            raise KeyError("while telling")
+        source_event(session, event, now_s)
+
+    monkeypatch.setattr(Session, "source_event", fail)
+    with detector() as watching:
+        stream = watching.watch(clip)
+        assert stream.wait(60)
+        with pytest.raises(ZeroDivisionError):
+            list(stream)
+
+
+def test_a_file_without_a_callback_waits_from_the_start_for_who_will_read_it(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = threading.Event()
+    put_waiting = Mailbox.put_waiting
+
+    def put(mailbox: Mailbox, event: Event) -> bool:
+        if len(mailbox) == 2:
+            waits.set()
+        return put_waiting(mailbox, event)
+
+    monkeypatch.setattr(Mailbox, "put_waiting", put)
+    with detector(config=DetectorConfig(events_waiting=2)) as watching:
+        stream = watching.watch(clip)
+        assert waits.wait(60), "nobody waited for the reader"
+        heard = list(stream)
+    assert [event.seq for event in heard] == list(range(1, len(heard) + 1))
+    assert not [event for event in heard if isinstance(event.kind, EventsLost)]
+
+
+def test_a_file_that_nobody_reads_can_be_waited_for(clip: Path) -> None:
+    with detector(config=DetectorConfig(events_waiting=2)) as watching:
+        stream = watching.watch(clip)
+        assert stream.wait(inf)
+        assert stream.statistics().events.dropped == 0
+
+
+def test_what_nobody_reads_is_no_loss_until_somebody_does(pictures: list[np.ndarray]) -> None:
+    config = DetectorConfig(source=SourceConfig(queue_frames=1000), events_waiting=2)
+    with detector(config=config) as watching:
+        call = watching.open_stream("call")
+        push_all(call, pictures)
+        assert call.wait(60)
+        assert call.statistics().events.dropped == 0
+        lost = [event.kind for event in call if isinstance(event.kind, EventsLost)]
+        assert call.statistics().events.dropped == sum(one.last_seq + 1 - one.first_seq for one in lost) > 0
+
+
+@pytest.mark.usefixtures("broken_session")
+def test_failures_that_nobody_met_are_counted_when_there_are_too_many(
+    clip: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(streamguard.detector, "FAILURES_KEPT", 1)
+    watching = detector()
+    for name in ("first", "second", "third"):
+        watching.watch(clip, stream_id=name).wait(60)
+    assert watching.statistics().failures_forgotten == 2
+    assert "Stream('second') failed, and nobody met it" in caplog.text
+    with pytest.raises(ZeroDivisionError):
+        watching.close()
+
+
+def test_a_stream_that_cannot_be_started_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with detector(on_event=lambda event: None) as watching:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", fail)
+            with pytest.raises(RuntimeError):
+                watching.open_stream("call")
+        assert watching._engine._seats == {}
+        assert watching._callback is not None
+        assert watching._callback._mailboxes == {}
+        watching.open_stream("call").close()
+
+
+def test_events_that_a_slow_callback_never_gets_are_logged_with_their_number(caplog: pytest.LogCaptureFixture) -> None:
+    entered, gate = threading.Event(), threading.Event()
+
+    def hang(event: Event) -> None:
+        entered.set()
+        gate.wait(60)
+
+    callback, mailbox = Callback(hang), Mailbox(10)
+    has_all = callback.add(mailbox)
+    for seq in (1, 2, 3):
+        mailbox.put(event_of(KINDS[0], seq=seq))
+    assert entered.wait(60)
+    with caplog.at_level(logging.ERROR):
+        callback.close(0.0)
+    assert "the 2 events that wait for it are dropped" in caplog.text
+    assert has_all.wait(60)
+    gate.set()
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+import pytest
 
+import streamguard.mailbox
 from streamguard.events import Event, EventsLost, Score, VerdictChanged
 from streamguard.mailbox import Mailbox
 from tests.sample_events import KINDS, event_of
@@ -65,6 +67,100 @@ def test_without_scores_the_oldest_event_goes() -> None:
     for seq in range(1, 7):
         mailbox.put(verdict(seq))
     assert told(all_of(mailbox)) == ["1-4 lost", "5", "6"]
+
+
+def lost_by(mailbox: Mailbox, events: list[Event]) -> int:
+    for event in events:
+        mailbox.put(event)
+    return mailbox.statistics().dropped
+
+
+def test_scores_between_verdicts_are_not_all_given_up_for_one_place() -> None:
+    """A place is freed by two neighbours, and from then on by one more each."""
+    mailbox = Mailbox(1000)
+    events = [score(seq) if seq % 2 else verdict(seq) for seq in range(1, 1101)]
+    assert lost_by(mailbox, events[:1000]) == 0
+    assert lost_by(mailbox, events[1000:1001]) == 2
+    assert lost_by(mailbox, events[1001:]) == 101
+    assert told(all_of(mailbox))[:2] == ["1-101 lost", "102"]
+
+
+def test_two_scores_go_before_a_verdict_that_would_be_cheaper() -> None:
+    mailbox = Mailbox(5)
+    lost_by(mailbox, [verdict(1), score(2), score(3), verdict(4), score(5), score(6)])
+    assert told(all_of(mailbox)) == ["1", "2-3 lost", "4", "5", "6"]
+    mailbox = Mailbox(5)
+    lost_by(mailbox, [verdict(1), score(2), score(3), verdict(4), score(5), score(6), verdict(7)])
+    assert told(all_of(mailbox)) == ["1", "2-3 lost", "4", "5-6 lost", "7"]
+    mailbox = Mailbox(4)
+    lost_by(mailbox, [verdict(1), verdict(2), score(3), verdict(4), verdict(5)])
+    assert told(all_of(mailbox)) == ["1", "2-3 lost", "4", "5"]
+
+
+def test_what_was_lost_before_it_came_here_is_told_as_one_with_what_is_lost_here() -> None:
+    mailbox = Mailbox(3)
+    lost_by(mailbox, [event_of(EventsLost(first_seq=1, last_seq=5), seq=5), *map(verdict, (6, 7, 8))])
+    assert told(all_of(mailbox)) == ["1-6 lost", "7", "8"]
+    for seq in (9, 10, 11, 12):
+        mailbox.put(event_of(EventsLost(first_seq=seq, last_seq=seq), seq=seq))
+    assert told(all_of(mailbox)) == ["9-12 lost"]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_full_mailbox_takes_no_longer_the_more_it_holds(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    looks = 0
+    worth = streamguard.mailbox._worth
+
+    def counted(place: streamguard.mailbox._Place) -> streamguard.mailbox._Worth | None:
+        nonlocal looks
+        looks += 1
+        return worth(place)
+
+    monkeypatch.setattr(streamguard.mailbox, "_worth", counted)
+    rng = np.random.default_rng(1)
+    mailbox = Mailbox(2000)
+    for seq in range(1, 10_001):
+        mailbox.put(score(seq) if rng.random() < share else verdict(seq))
+    assert looks < 10 * 10_000
+
+
+def test_what_goes_while_nobody_reads_counts_once_somebody_does() -> None:
+    mailbox = Mailbox(2, reader=False)
+    assert lost_by(mailbox, [verdict(1), verdict(2), verdict(3)]) == 0
+    mailbox.begin_reading()
+    assert mailbox.statistics().dropped == 2
+    assert told(all_of(mailbox)) == ["1-2 lost", "3"]
+
+
+def test_putting_says_whether_anybody_can_get_it() -> None:
+    mailbox = Mailbox(2)
+    assert mailbox.put(verdict(1))
+    assert mailbox.put_waiting(verdict(2))
+    mailbox.close()
+    assert not mailbox.put(verdict(3))
+    assert not mailbox.put_waiting(verdict(4))
+
+
+def test_no_place_is_waited_for_where_nobody_is_expected() -> None:
+    mailbox = Mailbox(2, reader=False)
+    done = threading.Event()
+
+    def write() -> None:
+        for seq in range(1, 6):
+            mailbox.put_waiting(verdict(seq))
+        done.set()
+
+    threading.Thread(target=write, daemon=True).start()
+    mailbox.expect_nobody()
+    assert done.wait(60)
+    mailbox.begin_reading()
+    mailbox.expect_nobody()
+    threading.Thread(target=lambda: mailbox.put_waiting(verdict(6)), daemon=True).start()
+    assert told([event for event in (mailbox.get(60), mailbox.get(60), mailbox.get(60)) if event]) == [
+        "1-4 lost",
+        "5",
+        "6",
+    ]
 
 
 def test_every_number_is_given_or_named_as_lost_whatever_comes() -> None:

@@ -100,6 +100,7 @@ class Timeline:
         self._sound = Unwrapper()
         self._last_s: float | None = None
         self._last_ticks: int | None = None
+        self._last_given_s: float | None = None
         self._duplicates = 0
         self._late = 0
         self._strays = 0
@@ -119,16 +120,20 @@ class Timeline:
     def place(self, ticks: int | None, time_base: Fraction | None, arrival_s: float) -> Placed | None:
         """Where this frame stands; None if it must be skipped, because it is no newer than the one before."""
         if ticks is not None and ticks == self._last_ticks:
-            self._duplicates += 1
-            if self._duplicates <= MOST_DUPLICATES:
-                self.skipped_duplicates += 1
-                return None
-            return self._guess(arrival_s)
+            return self._again(arrival_s)
         self._duplicates = 0
         if ticks is None or time_base is None or not _is_a_time(ticks, time_base):
             return self._guess(arrival_s)
         self._last_ticks = ticks
         return self._known(float(self._video.unwrapped(ticks, time_base) * time_base), arrival_s)
+
+    def place_at(self, given_s: float, arrival_s: float) -> Placed | None:
+        """As `place`, for a time that somebody chose: no counter made it, so none has started over."""
+        if given_s == self._last_given_s:
+            return self._again(arrival_s)
+        self._duplicates = 0
+        self._last_given_s = given_s
+        return self._known(given_s, arrival_s)
 
     def place_sound(self, ticks: int | None, time_base: Fraction | None) -> float | None:
         """Media time of a piece of sound; None if it cannot be told yet, or would go backwards."""
@@ -141,6 +146,13 @@ class Timeline:
             return None
         self._last_sound_s = pts_s
         return pts_s
+
+    def _again(self, arrival_s: float) -> Placed | None:
+        self._duplicates += 1
+        if self._duplicates <= MOST_DUPLICATES:
+            self.skipped_duplicates += 1
+            return None
+        return self._guess(arrival_s)
 
     def _guess(self, arrival_s: float) -> Placed:
         if self._last_s is None:

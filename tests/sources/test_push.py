@@ -17,6 +17,7 @@ from streamguard.events import EndOfStream, StreamUp
 from streamguard.picture import Picture
 from streamguard.sources import Item, PushSource
 from streamguard.sources.pixels import ArrayFormat
+from streamguard.sources.push import _Copies
 from streamguard.testing import ManualClock
 from streamguard.values import Frame, GapCause
 
@@ -128,6 +129,70 @@ def test_time_that_is_none_is_refused_at_the_call(pts_s: float) -> None:
         source.push(rgb_picture(16, 16, 0), pts_s)
     assert source.push(rgb_picture(16, 16, 0), 1_700_000_000.0)
     assert [frame.pts_s for frame in pushed(source)] == [1_700_000_000.0]
+
+
+@pytest.mark.parametrize("pts_s", ["x", "1.5", 10**400, pytest.param(10**5000, id="5000 digits"), 1j, object()])
+def test_what_is_no_time_at_all_is_refused_as_well(pts_s: object) -> None:
+    with pytest.raises(PictureError, match="pts_s must be media time in seconds"):
+        roomy().push(rgb_picture(16, 16, 0), cast(float, pts_s))
+
+
+@pytest.mark.parametrize("pts_s", [2, np.float32(2), np.int64(2), Fraction(2)])
+def test_any_real_number_is_a_time(pts_s: object) -> None:
+    source = roomy()
+    source.push(rgb_picture(16, 16, 0), cast(float, pts_s))
+    assert [frame.pts_s for frame in pushed(source)] == [2.0]
+
+
+@pytest.mark.parametrize("counter_s", [2**32 / 1e6, 2**33 / 1e6])
+def test_a_given_time_is_no_counter_that_starts_over(counter_s: float) -> None:
+    source = roomy()
+    for pts_s in (0.5, counter_s + 0.54, 0.58, 0.62, 0.66):
+        source.push(rgb_picture(16, 16, 0), pts_s)
+    frames = pushed(source)
+    assert [round(frame.pts_s, 3) for frame in frames] == [0.5, round(counter_s + 0.54, 3), round(counter_s + 0.58, 3)]
+    assert [frame.gap for frame in frames] == [None, None, GapCause.BACKWARD_JUMP]
+
+
+def test_an_array_is_copied_while_others_may_push(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = roomy()
+    copy = _Copies.copy
+
+    def other(copies: _Copies, array: np.ndarray) -> np.ndarray:
+        assert not source._pushing.locked()
+        return copy(copies, array)
+
+    monkeypatch.setattr(_Copies, "copy", other)
+    assert source.push(rgb_picture(16, 16, 0), 0.0)
+
+
+@pytest.mark.parametrize("format", ["rgb", "bgr", "i420", "nv12"])
+def test_memory_is_used_again_only_when_no_picture_looks_at_it(format: ArrayFormat) -> None:
+    source = PushSource("x", SourceConfig(queue_frames=2))
+    shape = (48, 64, 3) if format in ("rgb", "bgr") else (72, 64)
+    kept = []
+    for value in range(20, 60):
+        source.push(np.full(shape, value, np.uint8), value / 25, format=format)
+        if value % 4 == 0:  # the others push each other out
+            item = source.read(0.0)
+            while not isinstance(item, Frame):
+                item = source.read(0.0)
+            kept.append((round(item.pts_s * 25), item.picture))
+    assert len(kept) == 10
+    for value, picture in kept:  # the next one in the same memory would be 3 or 4 away
+        assert value - 1 <= picture.y.min() <= picture.y.max() <= value + 1
+
+
+def test_pictures_in_any_memory_order_and_of_changing_size_are_copied() -> None:
+    source = roomy()
+    for index, size in enumerate([(64, 48), (64, 48), (32, 24), (64, 48)]):
+        rgb = rgb_picture(*size, index)
+        source.push(rgb if index % 2 else np.asfortranarray(rgb)[::-1], index / 25)
+        item = source.read(0.0)
+        frame = item if isinstance(item, Frame) else source.read(0.0)
+        assert isinstance(frame, Frame)
+        expected = rgb if index % 2 else rgb[::-1]
+        assert np.abs(frame.picture.rgb().astype(int) - expected).mean() < 2
 
 
 def test_broken_time_survives_a_frame_that_cannot_be_shown(monkeypatch: pytest.MonkeyPatch) -> None:
