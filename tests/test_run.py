@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 
 from streamguard.config import SessionConfig
@@ -118,7 +120,8 @@ class Stuck:
             try:
                 with engine.join(live=True) as seat:
                     if self.stretched:
-                        seat.hop_s = lambda: 1.0 + self.made  # type: ignore[method-assign]
+                        hops = count(1)
+                        seat.hop_s = lambda: float(next(hops))  # type: ignore[method-assign]
                     for turn in drive(source, self.session, self.clock, seat=seat):
                         self.made += len(turn.windows)
                         self.heard.add(turn.events)
@@ -132,7 +135,7 @@ def test_what_a_live_stream_leaves_behind_is_lost_and_nothing_follows_its_end(mo
         stuck = Stuck(stretched=stretched)
         stuck.run(monkeypatch, EndOfStream(frames=80))
         statistics = stuck.session.statistics()
-        assert statistics.windows == statistics.work_dropped == stuck.made > 1
+        assert statistics.windows == statistics.work_dropped == stuck.made >= 1
         assert stuck.outstanding > 0
         assert stuck.heard.kinds()[-1] is EndOfStream
         assert stuck.session.events() == []

@@ -422,7 +422,7 @@ def test_what_a_backend_gives_wrongly_is_named(given: object, told: str) -> None
 
 
 def test_the_first_inference_which_warms_the_network_up_causes_no_overload() -> None:
-    clock, took_s = ManualClock(), iter((30.0, 0.01, 0.01))
+    clock, took_s = ManualClock(), iter((2.0, 0.01, 0.01))
     network = FakeBackend(score=lambda crops: clock.advance(next(took_s)) * 0)
     with Engine(fake_bundle(), EngineConfig(in_flight=1), backend=network, clock=clock) as engine:
         seat = engine.join(live=True)

@@ -105,7 +105,7 @@ def test_the_hop_is_not_shortened_for_a_moment_of_room() -> None:
     for tick in range(20):
         now_s = tick * 0.5
         ask(pace, 10, now_s)
-        if tick % 4 == 0:  # faces come and go
+        if tick % 6 < 3:  # faces come and go
             pace.forget(1)
         hops.add(pace.hop_s(now_s))
     assert len(hops) == 1
