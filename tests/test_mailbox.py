@@ -166,11 +166,13 @@ def test_no_place_is_waited_for_where_nobody_is_expected() -> None:
 def test_every_number_is_given_or_named_as_lost_whatever_comes() -> None:
     rng = np.random.default_rng(1)
     for _ in range(200):
-        mailbox = Mailbox(int(rng.integers(2, 9)))
+        capacity = int(rng.integers(2, 9))
+        mailbox = Mailbox(capacity)
         got: list[Event] = []
         count = int(rng.integers(1, 60))
         for seq in range(1, count + 1):
             mailbox.put(score(seq) if rng.random() < 0.6 else verdict(seq))
+            assert len(mailbox) <= capacity
             if rng.random() < 0.1:
                 got += [event for event in [mailbox.get(0)] if event is not None]
         got += all_of(mailbox)
