@@ -20,8 +20,8 @@ class Account:
         self.story = Story()
         self.alarmed = False
         """The participant was LIKELY_FAKE at some time."""
-        self._ranges: dict[tuple[int, bool], tuple[float, float]] = {}
-        """Lowest and highest score by face, and whether it is a probability."""
+        self._ranges: dict[tuple[int, bool], tuple[float, float, float]] = {}
+        """Newest, lowest and highest score by face, and whether it is a probability: what the face's state rests on."""
 
     def take(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -50,9 +50,10 @@ class Account:
 
     def _note(self, score: Score) -> None:
         key = score.face_id, score.p_fake is not None
-        value = score.raw_score if score.p_fake is None else score.p_fake
-        lowest, highest = self._ranges.get(key, (value, value))
-        self._ranges[key] = min(lowest, value), max(highest, value)
+        best = score.p_fake if score.p_face is None else score.p_face
+        value = score.raw_score if score.p_fake is None or best is None else best
+        _, lowest, highest = self._ranges.get(key, (value, value, value))
+        self._ranges[key] = value, min(lowest, value), max(highest, value)
 
     def _row(self, face: FaceStory) -> tuple[str, ...]:
         last_s = max(self.story.last_s(one) for one in face.generations)
@@ -67,7 +68,8 @@ class Account:
         )
 
     def _score(self, face_id: int) -> str:
-        for is_probability, form in ((True, "p(fake) {:.2f} to {:.2f}"), (False, "raw {:.2f} to {:.2f}, uncalibrated")):
+        forms = (True, "p(fake) {:.2f} now, {:.2f} to {:.2f}"), (False, "raw {1:.2f} to {2:.2f}, uncalibrated")
+        for is_probability, form in forms:
             if (face_id, is_probability) in self._ranges:
                 return form.format(*self._ranges[face_id, is_probability])
         return "none"

@@ -78,8 +78,12 @@ def _words(event: Event) -> str:
 
 
 def score_words(score: Score) -> str:
-    """`p(fake) 0.12`, or the raw score, which is no probability."""
-    return f"raw {score.raw_score:.2f}" if score.p_fake is None else f"p(fake) {score.p_fake:.2f}"
+    """`p(fake) 0.93, window 0.85`: what the state rests on, and the newest window. Or the raw score, which is no
+    probability."""
+    if score.p_fake is None:
+        return f"raw {score.raw_score:.2f}"
+    window = f"{score.p_fake:.2f}"
+    return f"p(fake) {window}" if score.p_face is None else f"p(fake) {score.p_face:.2f}, window {window}"
 
 
 def _because(reasons: tuple[Reason, ...]) -> str:

@@ -63,10 +63,10 @@ def show_and_record(
         turns = follow(view.source, view.session, stop, seat=seat, seconds=seconds)
         if must_open is not None:
             turns = opened(turns, must_open)
-        with view, Recording(files, view.session) as recording:
+        with view, Recording(files, view.session, view.source) as recording:
             for turn in turns:
                 view.show(turn)
                 recording.take(turn)
-    for path in recording.written:
-        print(f"wrote {printable(str(path))}")
+    for line in recording.lines():
+        print(printable(line))
     return stop.exit_code

@@ -8,14 +8,19 @@ from types import TracebackType
 from typing import Self
 
 from .. import __version__
-from ..bundle import open_bundle
+from ..bundle import Bundle, open_bundle
 from ..config import EngineConfig, ScoringConfig
 from ..engine.engine import Engine, Seat
+from ..errors import ConfigError, EngineError
 from ..run import join
 from ..session import Session
 from ..sources import Source
 from .finders import fetch
 from .record import Files, Heading
+
+
+class Unscored(EngineError):
+    """It answered, and nothing that could be used. Of another source it may."""
 
 
 class Network:
@@ -32,7 +37,7 @@ class Network:
         """Everything that can be missing or wrong is missed here, before the first frame."""
         opened = open_bundle(bundle)
         fetch()
-        return cls(Engine(opened, config), scoring or ScoringConfig())
+        return cls(_engine(opened, config or EngineConfig()), scoring or ScoringConfig())
 
     def __enter__(self) -> Self:
         return self
@@ -53,12 +58,12 @@ class Network:
         if not self.engine.bundle.manifest.trained:
             return (
                 f"UNTRAINED: this network ({name}) never learned anything. Its scores mean nothing, "
-                "every face stays UNCERTAIN (uncalibrated), and nobody is judged."
+                "no face is ever called real or fake, and nobody is judged."
             )
         if self.engine.calibration is None:
             return (
                 f"UNCALIBRATED: {name} has no calibration for {self.running}. Its scores are no probabilities, "
-                "every face stays UNCERTAIN, and nobody is judged."
+                "no face is ever called real or fake, and nobody is judged."
             )
         return None
 
@@ -68,9 +73,31 @@ class Network:
         backend = self.engine.backend
         return f"{backend.name} {backend.graph} {backend.precision}"
 
+    def check_scores(self, session: Session, scores: int) -> None:
+        """Raise if all that it answered was unusable: silence would look like nothing to tell."""
+        bad = session.statistics().bad_scores
+        if bad and not scores:
+            name = self.engine.bundle.name
+            problem = f"none of the {bad} scores of {name} was a number from 0 to 1, so nobody could be judged. "
+            raise Unscored(self.engine.backend.name, f"{problem}Check the bundle: streamguard bundle verify")
+
     def files(self, folder: Path, *, title: str, notes: Sequence[str] = (), video: bool = True) -> Files:
         """What is written of a stream that it judges; the report says what made the scores."""
         made_by = f"Scores by {self.engine.bundle.name} ({self.running}), StreamGuard {__version__}."
         told = [*notes, *([self.warning] if self.warning else []), made_by]
-        warning = "" if self.engine.bundle.manifest.trained else "untrained network: scores mean nothing"
-        return Files(folder=folder, video=video, report=Heading(title=title, notes=told, warning=warning))
+        trained = self.engine.bundle.manifest.trained
+        warning = "" if trained else "untrained network: scores mean nothing"
+        heading = Heading(title=title, notes=told, warning=warning, trained=trained)
+        return Files(folder=folder, video=video, report=heading)
+
+
+def _engine(bundle: Bundle, config: EngineConfig) -> Engine:
+    """What was asked for by an option and cannot be had here is the caller's to change."""
+    try:
+        return Engine(bundle, config)
+    except EngineError as exc:
+        options = {"--backend": config.backend, "--graph": config.graph, "--precision": config.precision}
+        asked = [option for option, wish in options.items() if wish != "auto"]
+        if not asked:
+            raise
+        raise ConfigError(", ".join(asked), str(exc)) from exc

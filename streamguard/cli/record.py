@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,13 @@ from ..session import Session
 from ..sinks.annotate import AnnotatedVideo, face_label
 from ..sinks.jsonl import JsonLines
 from ..sinks.report import Report
+from ..sinks.report_page import is_warning
 from ..sinks.sink import Sink
 from ..sinks.timeline import TracksPicture
+from ..sources import Source
 from ..sources.address import address_of
 from ..values import Box, Frame
+from .course import Course
 
 VIDEO, TRACKS, TIMELINE, EVENTS, REPORT = "annotated.mp4", "tracks.png", "timeline.png", "events.jsonl", "report.html"
 
@@ -36,6 +39,7 @@ class Heading:
     notes: Sequence[str] = ()
     warning: str = ""
     """In a few words, for pictures."""
+    trained: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +80,19 @@ def identity(path: str | Path) -> tuple[int, int] | None:
 
 
 class Recording:
-    """Nothing is written if `files` is None. Closing finishes the files, also after an error."""
+    """Nothing is written if `files` is None. Closing finishes the files, also after an error, and notes in the report
+    what is missing. `length_s` is how long the source says that it is.
+    """
 
-    def __init__(self, files: Files | None, session: Session) -> None:
+    def __init__(
+        self, files: Files | None, session: Session, source: Source | None = None, *, length_s: float | None = None
+    ) -> None:
+        self.course = Course()
+        self.notes: list[str] = []
+        """Once closed: what the report says besides, for who prints."""
+        self._source = source
+        self._length_s = length_s
+        self._events: JsonLines | None = None
         self._files = files
         self._session = session
         self._stack = ExitStack()
@@ -96,7 +110,7 @@ class Recording:
             return self
         folder = self._files.folder
         with ExitStack() as opened:
-            self._sinks.append(opened.enter_context(JsonLines.create(folder / EVENTS)))
+            self._events = opened.enter_context(JsonLines.create(folder / EVENTS))
             warning = "" if self._files.report is None else self._files.report.warning
             self._tracks = TracksPicture(folder / self._files.picture, warning=warning)
             opened.callback(self._tracks.close)
@@ -113,6 +127,12 @@ class Recording:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.notes = self.course.notes(self._session, self._source, length_s=self._length_s, failure=error)
+        for note in self.notes:
+            if self._report is not None:
+                self._report.note(note)
+            if self._tracks is not None and is_warning(note):
+                self._tracks.warn(note.partition(":")[0].lower())
         self._stack.close()
 
     @property
@@ -123,13 +143,30 @@ class Recording:
         no_picture = self._video is None or self._video.pictures == 0
         return [self._files.folder / name for name in self._files.names if not (name == VIDEO and no_picture)]
 
+    @property
+    def stale(self) -> list[Path]:
+        """What lies beside it and tells of an earlier run, once closed."""
+        if self._files is None:
+            return []
+        places = (self._files.folder / name for name in (REPORT, VIDEO, self._files.picture, EVENTS))
+        return [path for path in places if path not in self.written and os.path.exists(path)]
+
+    def lines(self) -> Iterator[str]:
+        """What is said of the files, once closed."""
+        yield from self.notes
+        yield from (f"wrote {path}" for path in self.written)
+        yield from (f"older, of another run: {path}" for path in self.stale)
+
     def take(self, turn: Turn) -> None:
+        self.course.take(turn)
         if isinstance(turn.item, Frame):
             self._frame = turn.item
             self._boxes = {(face.face_id, face.generation): face.box_px for face in self._session.faces()}
         for event in turn.events:
+            if self._events is not None:
+                self._events.send(event)  # with the source's own times, as they are in its file
             for sink in self._sinks:
-                sink.send(event)
+                sink.send(self.course.relative(event))
             self._note(event.kind)
         if self._video is not None and isinstance(turn.item, Frame):
             self._draw(self._video, turn.item)
@@ -153,11 +190,17 @@ class Recording:
         if self._tracks is not None:
             self._tracks.see(*key, self._frame.picture, box_px)
         if self._report is not None:
-            self._report.see(self._frame.pts_s, *key, self._frame.picture, box_px)
+            self._report.see(self._frame.pts_s - (self.course.first_s or 0.0), *key, self._frame.picture, box_px)
 
     def _draw(self, video: AnnotatedVideo, frame: Frame) -> None:
+        trained = self._files is None or self._files.report is None or self._files.report.trained
         labels = [
-            face_label(face, self._session.face_state(face), score=self._scores.get((face.face_id, face.generation)))
+            face_label(
+                face,
+                self._session.face_state(face),
+                score=self._scores.get((face.face_id, face.generation)),
+                trained=trained,
+            )
             for face in self._session.faces()
         ]
         video.add(frame.picture, frame.pts_s, labels)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigError, SourceNotFound
+from ..errors import ConfigError, SourceError, SourceNotFound
 from .main import COMMANDS, LIKELY_FAKE, Subparsers, exit_code
 from .options import add_engine_options, add_seconds, check_seconds, engine_config, scoring_config
 
@@ -111,5 +111,9 @@ def _code(results: Sequence[Scanned], found: Found) -> int:
     """An alarm is never hidden by another file that could not be read."""
     if any(result.account.alarmed for result in results):
         return LIKELY_FAKE
-    unreadable = found.unlisted or any(result.failure is not None for result in results)
+    failures = [result.failure for result in results if result.failure is not None]
+    unscored = [failure for failure in failures if not isinstance(failure, SourceError)]
+    if unscored:
+        return exit_code(unscored[0])
+    unreadable = found.unlisted or failures
     return exit_code(SourceNotFound("")) if unreadable else 0

@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import TextIO
 
 from ..errors import SourceError
-from ..sinks.report_words import moment, seconds
+from ..sinks.report_words import seconds
 from ..sinks.sink import Sink
 from ..sources import Source, open_source
 from ..sources.address import redacted
-from ..values import Frame
 from .account import Account, table
 from .event_words import printable
 from .find_videos import Video
 from .follow import follow, opened
-from .network import Network
+from .network import Network, Unscored
 from .progress import Progress, length_of
 from .record import Files, Recording
 from .stop import StopSignals
@@ -34,9 +33,11 @@ class Scanned:
     name: str
     account: Account = field(default_factory=Account)
     written: list[Path] = field(default_factory=list)
-    until_s: float = 0.0
-    """Media time of the newest frame."""
-    failure: SourceError | None = None
+    said: list[str] = field(default_factory=list)
+    """What is missing, and what was written."""
+    partial: bool = False
+    failure: SourceError | Unscored | None = None
+    """Unscored: it was seen to its end, and not one score could be used."""
 
 
 class Scanner:
@@ -73,15 +74,13 @@ class Scanner:
         self, source: Source, folder: Path, *, name: str, length_s: float | None = None, notes: Sequence[str] = ()
     ) -> Scanned:
         """Watch it to its end, and leave the results in `folder`. What cannot even be opened leaves nothing there."""
-        if length_s is not None and self._seconds is not None:
-            length_s = min(length_s, self._seconds)
         title = Path(name).name
         files = self._network.files(folder, title=title, notes=notes, video=self._video)
         scanned = Scanned(name=name)
         try:
-            with source, Progress(sys.stderr, title, length_s) as progress:
-                self._watch(source, files, scanned, progress)
-        except SourceError as exc:
+            with source, Progress(sys.stderr, title, _least(length_s, self._seconds)) as progress:
+                self._watch(source, files, scanned, progress, length_s)
+        except (SourceError, Unscored) as exc:
             scanned.failure = exc
         return self._told(scanned)
 
@@ -101,24 +100,26 @@ class Scanner:
             self._say("")
             self._say(self._network.warning)
 
-    def _watch(self, source: Source, files: Files, scanned: Scanned, progress: Progress) -> None:
+    def _watch(
+        self, source: Source, files: Files, scanned: Scanned, progress: Progress, length_s: float | None
+    ) -> None:
         session, seat = self._network.join(source)
         with seat:
             turns = opened(follow(source, session, self._stop, seat=seat, seconds=self._seconds))
-            recording = Recording(files, session)
+            recording = Recording(files, session, source, length_s=length_s)
             try:
                 with recording:
                     for turn in turns:
                         recording.take(turn)
-                        scanned.account.take(turn.events)
-                        if isinstance(turn.item, Frame):
-                            scanned.until_s = turn.item.pts_s
+                        scanned.account.take([recording.course.relative(event) for event in turn.events])
                         progress.show(turn)
                         if self._events is not None:
                             for event in turn.events:
                                 self._events.send(event)
             finally:
-                scanned.written = recording.written
+                scanned.written, scanned.said = recording.written, list(recording.lines())
+                scanned.partial = any(note.startswith("PARTIAL") for note in recording.notes)
+            self._network.check_scores(session, recording.course.scores)
 
     def _told(self, scanned: Scanned) -> Scanned:
         """Say what came out of it, and what went wrong."""
@@ -129,10 +130,8 @@ class Scanner:
             self._say(scanned.name)
             for line in scanned.account.lines() if self._events is None else ():
                 self._say(f"  {line}")
-            if self._stop.came or scanned.failure is not None:
-                self._say(f"  PARTIAL: only until {moment(scanned.until_s)}")
-            for path in scanned.written:
-                self._say(f"  wrote {path}")
+            for line in scanned.said:
+                self._say(f"  {line}")
         self._said.flush()
         return scanned
 
@@ -157,12 +156,16 @@ def _ask(path: Path) -> None:
         raise NoAccess(redacted(str(path)), exc.strerror or str(exc)) from exc
 
 
+def _least(*times_s: float | None) -> float | None:
+    return min((time_s for time_s in times_s if time_s is not None), default=None)
+
+
 def _row(scanned: Scanned) -> tuple[str, ...]:
     story = scanned.account.story
     name = printable(scanned.name)
     if scanned.failure is not None and not scanned.written:
         return name, "", "", "", "cannot be read"
-    partial = " (partial)" if scanned.failure is not None else ""
+    partial = " (partial)" if scanned.partial else ""
     return (
         name,
         seconds(story.end_s - story.start_s) + partial,

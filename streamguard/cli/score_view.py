@@ -36,6 +36,8 @@ class ScoreView(View):
         self._all_scores = all_scores
         clip = network.engine.clip
         self._hop_s = clip.grid_s if clip.feed == "step" else clip.hop_s
+        self.scores = 0
+        """So many came."""
         self._scores: dict[Key, Score] = {}
         self._reasons: dict[Key, tuple[Reason, ...]] = {}
         self._since_s: dict[Key, float] = {}
@@ -57,6 +59,7 @@ class ScoreView(View):
                     key = score.face_id, score.generation
                     latency = score.latency
                     self._scores[key] = score
+                    self.scores += 1
                     kept = self._latencies.setdefault(key, deque(maxlen=LATENCIES_KEPT))
                     kept.append(latency.wait_s + latency.queue_s + latency.infer_s)
                 case VerdictChanged() as verdict:
@@ -106,7 +109,7 @@ class ScoreView(View):
         score = self._scores.get(key)
         if score is None:
             return ""
-        if score.p_fake_low is None or score.p_fake_high is None:
+        if score.p_face is not None or score.p_fake_low is None or score.p_fake_high is None:
             return score_words(score)
         return f"{score_words(score)} [{score.p_fake_low:.2f} to {score.p_fake_high:.2f}]"
 

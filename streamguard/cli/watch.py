@@ -99,4 +99,5 @@ def watch(
     with seat:
         view = ScoreView(sys.stdout, session, source, network, all_scores=all_scores)
         code = show_and_record(view, files, seat=seat, seconds=seconds, must_open=must_open)
+        network.check_scores(session, view.scores)
     return code or (LIKELY_FAKE if view.alarmed else 0)

@@ -59,7 +59,9 @@ class Label:
     colour: Colour
 
 
-def face_label(face: Face, state: FaceState = FaceState.WARMING_UP, *, score: Score | None = None) -> Label:
+def face_label(
+    face: Face, state: FaceState = FaceState.WARMING_UP, *, score: Score | None = None, trained: bool = True
+) -> Label:
     """What people want to see of a face: who (id.generation), its state, its newest score if there is one, and what the
     picture allows."""
     quality = face.quality
@@ -67,7 +69,7 @@ def face_label(face: Face, state: FaceState = FaceState.WARMING_UP, *, score: Sc
         box_px=face.box_px,
         lines=(
             f"face {face.face_id}.{face.generation}  {state.replace('_', ' ').lower()}",
-            *(() if score is None else (score_line(score),)),
+            *(() if score is None else (score_line(score, trained=trained),)),
             f"{quality.size_px:.0f} px  sharp {quality.sharpness:.2f}  light {quality.luma:.2f}",
             f"yaw {quality.yaw_deg:+.0f}  pitch {quality.pitch_deg:+.0f}  whole {quality.presence:.2f}",
         ),
@@ -75,13 +77,15 @@ def face_label(face: Face, state: FaceState = FaceState.WARMING_UP, *, score: Sc
     )
 
 
-def score_line(score: Score) -> str:
-    """`p(fake) 0.12 [0.05 to 0.30]`, or the raw score, which is no probability and says so."""
+def score_line(score: Score, *, trained: bool = True) -> str:
+    """`p(fake) 0.93, window 0.85 [0.60 to 0.97]`: what the state rests on, and the newest window. Or the raw score,
+    which is no probability and says so."""
     if score.p_fake is None:
-        return f"raw {score.raw_score:.2f}, uncalibrated"
-    if score.p_fake_low is None or score.p_fake_high is None:
-        return f"p(fake) {score.p_fake:.2f}"
-    return f"p(fake) {score.p_fake:.2f} [{score.p_fake_low:.2f} to {score.p_fake_high:.2f}]"
+        return f"raw {score.raw_score:.2f}, {'uncalibrated' if trained else 'untrained'}"
+    window = f"{score.p_fake:.2f}"
+    if score.p_fake_low is not None and score.p_fake_high is not None:
+        window += f" [{score.p_fake_low:.2f} to {score.p_fake_high:.2f}]"
+    return f"p(fake) {window}" if score.p_face is None else f"p(fake) {score.p_face:.2f}, window {window}"
 
 
 class AnnotatedVideo:

@@ -36,7 +36,7 @@ class Report:
     def __init__(self, path: Path, *, title: str, notes: Sequence[str] = ()) -> None:
         self._path = path
         self._title = title
-        self._notes = tuple(notes)
+        self._notes = list(notes)
         self._story = Story()
         self._closed = False
 
@@ -52,6 +52,12 @@ class Report:
         if self._closed:
             raise ClosedError(str(self._path))
         self._story.add(event)
+
+    def note(self, text: str) -> None:
+        """One more note, of what became known on the way."""
+        if self._closed:
+            raise ClosedError(str(self._path))
+        self._notes.append(text)
 
     def see(self, pts_s: float, face_id: int, generation: int, picture: Picture, box_px: Box) -> None:
         """The picture of the newest frame, right after an event that is a turning point of this face was sent:

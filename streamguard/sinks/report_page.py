@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Sequence
 
+from ..config import FacesConfig
 from ..values import FaceState, LostCause, Reason
 from .markup import Markup, element, foreign, plain
 from .report_chart import definitions, face_chart, key_swatch, participant_chart, swatch
@@ -119,7 +120,9 @@ def summary(story: Story) -> str:
 def _seen(story: Story) -> Iterable[str]:
     length = f" in {seconds(story.end_s - story.start_s)} of video" if story.end_s > story.start_s else ""
     if not story.faces:
-        yield f"No face was seen{length}."
+        short = story.frames is not None and story.frames < FacesConfig().looks_to_confirm
+        hint = f" A face appears once it was seen in {FacesConfig().looks_to_confirm} pictures." if short else ""
+        yield f"No face was seen{length}.{hint}"
         return
     more = " or more" if story.generations_left_out else ""
     faces = len(story.faces)

@@ -179,6 +179,10 @@ class TracksPicture:
             case EndOfStream():
                 self._broke(event.pts_s, "end of stream", alarming=False)
 
+    def warn(self, words: str) -> None:
+        """Add to the warning."""
+        self._warning = f"{self._warning}; {words}" if self._warning else words
+
     def see(self, face_id: int, generation: int, picture: Picture, box_px: Box) -> None:
         """Show the picture in which a face appeared: its row's thumbnail. Only the first for a row is kept."""
         row = self._rows.get((face_id, generation))

@@ -229,7 +229,7 @@ class PortraitSource(SourceBase):
         return self._frames
 
     def _script(self) -> Iterator[Item]:
-        yield StreamUp(url=self.url, width=self._scene.width, height=self._scene.height, codec="portrait")
+        yield StreamUp(url=self.url, width=self._scene.width, height=self._scene.height, codec="made by code")
         for index in range(self._frames):
             pts_s = index / self._rate_hz
             picture = Picture.from_rgb(self._scene.render(pts_s))

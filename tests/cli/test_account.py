@@ -33,15 +33,20 @@ def verdict(state: FaceState, previous: FaceState) -> ParticipantVerdictChanged:
 
 
 def test_range_of_probabilities_holds_the_least_and_the_most_even_zero() -> None:
-    account = account_of(*(replace(SCORE, raw_score=0.9, p_fake=p) for p in (0.0, 0.25, 0.125)))
-    assert "p(fake) 0.00 to 0.25" in row_of(account)
+    account = account_of(*(replace(SCORE, raw_score=0.9, p_fake=p, p_face=None) for p in (0.0, 0.25, 0.125)))
+    assert "p(fake) 0.12 now, 0.00 to 0.25" in row_of(account)
 
 
 def test_raw_scores_are_told_as_such_and_never_mixed_with_probabilities() -> None:
     raw = [replace(SCORE, raw_score=r, p_fake=None, reasons=(Reason.UNCALIBRATED,)) for r in (0.25, 0.75)]
     assert "raw 0.25 to 0.75, uncalibrated" in row_of(account_of(*raw))
     assert "not calibrated" in row_of(account_of(*raw))
-    assert "p(fake) 0.50 to 0.50" in row_of(account_of(*raw, replace(SCORE, raw_score=0.9, p_fake=0.5)))
+    assert "p(fake) 0.58 now, 0.58 to 0.58" in row_of(account_of(*raw, replace(SCORE, raw_score=0.9, p_fake=0.5)))
+
+
+def test_what_is_shown_is_what_the_state_rests_on_and_not_one_window() -> None:
+    scores = [replace(SCORE, p_fake=0.5, p_face=p) for p in (0.25, 0.98, 0.93)]
+    assert "p(fake) 0.93 now, 0.25 to 0.98" in row_of(account_of(*scores))
 
 
 def test_a_face_without_a_score_has_none() -> None:

@@ -54,3 +54,13 @@ def test_without_a_webcam_it_ends_at_once_and_leaves_nothing(
 def test_a_length_that_is_none_is_refused(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", f"--seconds={seconds}"]) == 2
     assert "--seconds" in capsys.readouterr().err
+
+
+def test_what_failed_is_not_to_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, lambda: calibrated(lambda crops: float("nan")))
+    assert main(["demo", "--seconds", "1.5", "--out", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert "Now open" not in said.out
+    assert "nobody could be judged" in said.err

@@ -54,7 +54,8 @@ def test_what_fails_on_the_way_leaves_what_was_seen_until_then(
     assert scanned.failure is BROKEN
     assert {path.name for path in scanned.written} == {path.name for path in (tmp_path / "out").iterdir()}
     assert len(scanned.written) == 4
-    assert "  PARTIAL: only until 1.16 s\n" in said
+    assert f"  PARTIAL: only until 1.16 s, then it failed: {BROKEN}\n" in said
+    assert "PARTIAL: only until 1.16 s, then it failed" in (tmp_path / "out" / "report.html").read_text()
     assert "(partial)" in said
     assert capsys.readouterr().err == f"streamguard: error: {BROKEN}\n"
 

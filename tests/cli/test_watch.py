@@ -152,8 +152,8 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_table_shows_probability_interval_since_and_latency(wide: None) -> None:
     said = play(Terminal(), calibrated(lambda crops: 0.97))
     row = [line for line in said.splitlines() if line.startswith("1.1 ") and "likely fake" in line][-1]
-    assert row.split()[:5] == ["1.1", "likely", "fake", "p(fake)", "0.97"]
-    assert " [0.9" in row
+    assert row.split()[:4] == ["1.1", "likely", "fake", "p(fake)"]
+    assert ", window 0.97 " in row
     assert " s " in row
     assert " ms" in row
     assert "fake window fp32, trained; a score each 0.64 s; 0 windows dropped" in said
@@ -220,3 +220,13 @@ def test_json_of_a_live_stream_is_what_out_holds(clip: Path, tmp_path: Path) -> 
     assert main(["watch", str(clip), "--out", str(tmp_path), "--no-video", "--seconds", "1"]) == 0
     first = json.loads((tmp_path / "events.jsonl").read_text().splitlines()[0])
     assert first["streamUp"]["codec"] == "h264"
+
+
+def test_a_network_that_answers_no_number_is_an_error(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, lambda: calibrated(lambda crops: float("nan")))
+    assert main(["watch", str(clip), "--out", str(tmp_path), "--no-video"]) == 1
+    said = capsys.readouterr()
+    assert "nobody could be judged" in said.err
+    assert "UNSCORED: " in said.out

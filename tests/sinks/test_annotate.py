@@ -110,8 +110,9 @@ def test_face_label_names_id_generation_state_and_quality() -> None:
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"p_fake": 0.12, "p_fake_low": 0.05, "p_fake_high": 0.3}, "p(fake) 0.12 [0.05 to 0.30]"),
-        ({"p_fake": 0.12, "p_fake_low": None, "p_fake_high": None}, "p(fake) 0.12"),
+        ({"p_fake_low": 0.05, "p_fake_high": 0.3, "p_face": 0.93}, "p(fake) 0.93, window 0.12 [0.05 to 0.30]"),
+        ({"p_fake_low": 0.05, "p_fake_high": 0.3, "p_face": None}, "p(fake) 0.12 [0.05 to 0.30]"),
+        ({"p_fake_low": None, "p_fake_high": None, "p_face": None}, "p(fake) 0.12"),
         ({"p_fake": None, "raw_score": 0.51}, "raw 0.51, uncalibrated"),
     ],
 )
@@ -120,9 +121,18 @@ def test_face_label_shows_the_score_and_whether_it_is_a_probability(changes: dic
         face_id=7, generation=2, box_px=Box(1, 2, 3, 4), points_px=np.zeros((5, 2), np.float32), quality=QUALITY
     )
     (score,) = [kind for kind in KINDS if isinstance(kind, Score)]
-    made = face_label(face, FaceState.UNCERTAIN, score=replace(score, **changes))  # type: ignore[arg-type]
+    made = face_label(face, FaceState.UNCERTAIN, score=replace(score, **{"p_fake": 0.12, **changes}))  # type: ignore[arg-type]
     assert made.lines[:2] == ("face 7.2  uncertain", line)
     assert made.lines[2:] == face_label(face).lines[1:]
+
+
+def test_face_label_of_an_untrained_network_says_so() -> None:
+    face = Face(
+        face_id=7, generation=2, box_px=Box(1, 2, 3, 4), points_px=np.zeros((5, 2), np.float32), quality=QUALITY
+    )
+    (score,) = [kind for kind in KINDS if isinstance(kind, Score)]
+    made = face_label(face, score=replace(score, p_fake=None, raw_score=0.51), trained=False)
+    assert made.lines[1] == "raw 0.51, untrained"
 
 
 def test_every_state_has_a_colour_of_its_own() -> None:
