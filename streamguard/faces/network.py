@@ -7,6 +7,7 @@ so that many streams share a machine evenly; calls from several threads run side
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,7 +28,8 @@ class Network:
 
     def __init__(self, compiled: openvino.CompiledModel) -> None:
         self._compiled = compiled
-        self._of_thread = threading.local()
+        # Those that no call is using. One for each thread would grow with the threads that come and go.
+        self._idle: deque[openvino.InferRequest] = deque()
         self._names = [port.any_name for port in compiled.outputs]
 
     @property
@@ -36,12 +38,15 @@ class Network:
         return {name: tuple(port.shape) for name, port in zip(self._names, self._compiled.outputs, strict=True)}
 
     def run(self, pixels: np.ndarray) -> Mapping[str, np.ndarray]:
-        """(1, H, W, 3) uint8 in, float32 outputs by name: valid until the same thread's next call."""
-        request = getattr(self._of_thread, "request", None)
-        if request is None:
-            request = self._of_thread.request = self._compiled.create_infer_request()
+        """(1, H, W, 3) uint8 in, float32 outputs by name."""
+        try:
+            request = self._idle.pop()
+        except IndexError:
+            request = self._compiled.create_infer_request()
         request.infer({0: pixels}, share_inputs=True)
-        return {name: request.get_output_tensor(i).data for i, name in enumerate(self._names)}
+        given = {name: np.array(request.get_output_tensor(i).data) for i, name in enumerate(self._names)}
+        self._idle.append(request)
+        return given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
