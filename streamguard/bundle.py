@@ -194,6 +194,9 @@ class Manifest:
 UNTRAINED = Path(__file__).parent / "bundles" / "untrained"
 """The bundle that comes with the package: it runs, and its scores mean nothing."""
 
+MOST_HOP_S = 60.0
+MOST_NAME = 1000
+"""Characters of the network's name and version, which end in every output."""
 MOST_STATE_BYTES = 1 << 28
 """Of one face, all state tensors together."""
 
@@ -366,6 +369,8 @@ def _check(manifest: Manifest, refuse: Refuse) -> None:
 
     need(manifest.network != "", "network", "must not be empty")
     need(manifest.version != "", "version", "must not be empty")
+    need(len(manifest.network) <= MOST_NAME, "network", f"has more than {MOST_NAME} characters")
+    need(len(manifest.version) <= MOST_NAME, "version", f"has more than {MOST_NAME} characters")
     sealed_files.check_specs(manifest.files, refuse)
     _check_graphs(manifest, need)
     _check_clip(manifest, refuse)
@@ -394,6 +399,8 @@ def _check_graphs(manifest: Manifest, need: Need) -> None:
 
 
 def _check_clip(manifest: Manifest, refuse: Refuse) -> None:
+    if manifest.clip.hop_s > MOST_HOP_S:
+        raise refuse("clip.hop_s", f"must be at most {MOST_HOP_S:g} seconds: a face would hardly ever be judged")
     if "step" in manifest.graphs and manifest.clip.recipe != "square":
         raise refuse("clip.recipe", "must be square: crops of a step graph lie on a square that stays")
     for graph in manifest.graphs:

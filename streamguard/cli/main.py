@@ -7,6 +7,7 @@ One that shows events itself says SHOWS_EVENTS = True: then warnings, which tell
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import logging
 import os
@@ -59,6 +60,13 @@ class Command(Protocol):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    try:
+        return _main(argv)
+    except KeyboardInterrupt:  # wherever it came, also while a command is imported
+        return exit_code(KeyboardInterrupt())
+
+
+def _main(argv: Sequence[str] | None) -> int:
     _mend_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -70,8 +78,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _command(args.command).run(args)
             sys.stdout.flush()
             return code
-        except KeyboardInterrupt:
-            return exit_code(KeyboardInterrupt())
         except BrokenPipeError as exc:
             _discard_stdout()
             return exit_code(exc)
@@ -79,7 +85,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             from .event_words import printable  # it may name a file, and names may hold anything
 
             logging.getLogger(__name__).debug("where it happened", exc_info=True)
-            sys.stderr.write(f"streamguard: error: {printable(str(exc))}\n")
+            told = str(exc)
+            if isinstance(exc, OSError) and exc.filename is None and exc.errno in (errno.ENOSPC, errno.EDQUOT):
+                told = "standard output: no space is left there"  # a file's own failure is a SinkError
+                _discard_stdout()
+            sys.stderr.write(f"streamguard: error: {printable(told)}\n")
             return exit_code(exc)
         except Exception as exc:
             logging.getLogger(__name__).debug("where it happened", exc_info=True)

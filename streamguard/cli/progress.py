@@ -15,7 +15,7 @@ import av
 from ..run import Turn
 from ..values import Frame
 from .event_words import printable
-from .view import CLEAR_LINE
+from .view import CLEAR_LINE, is_terminal
 
 REFRESH_S = 0.2
 LINE_EVERY_S = 5.0
@@ -44,7 +44,7 @@ class Progress:
         self._name = printable(name)
         self._length_s = length_s
         self._now_s = now_s
-        self._live = file.isatty()
+        self._live = is_terminal(file)
         self._started_s = now_s()
         self._next_s = self._started_s + (0.0 if self._live else LINE_EVERY_S)
         self._first_pts_s: float | None = None
@@ -81,9 +81,11 @@ class Progress:
         return min(1.0, self._done_s / self._length_s) if self._length_s else None
 
     def _bar(self, room: int) -> str:
-        """The name gives way first: how far it is matters more."""
+        """The name gives way first, then the bar: how far it is matters more."""
         share, words = self._share(), self._words()
         bar = "" if share is None else f"[{'#' * int(BAR_WIDTH * share):<{BAR_WIDTH}}] "
+        if len(bar) + len(words) > room:
+            return words.lstrip()[:room]
         name = self._name[: max(0, room - len(bar) - len(words) - 1)]
         return f"{name} {bar}{words}"[:room]
 

@@ -23,6 +23,8 @@ from .progress import Progress, length_of
 from .record import Files, Recording
 from .stop import StopSignals
 
+MOST_NAME = 60
+"""Characters of a file's name in the table; in full it stands above its own results."""
 HEAD = ("video", "seen", "faces", "windows", "participant")
 
 
@@ -163,6 +165,8 @@ def _least(*times_s: float | None) -> float | None:
 def _row(scanned: Scanned) -> tuple[str, ...]:
     story = scanned.account.story
     name = printable(scanned.name)
+    if len(name) > MOST_NAME:
+        name = f"...{name[3 - MOST_NAME :]}"  # its end tells more
     if scanned.failure is not None and not scanned.written:
         return name, "", "", "", "cannot be read"
     partial = " (partial)" if scanned.partial else ""

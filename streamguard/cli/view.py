@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from abc import ABC, abstractmethod
@@ -30,6 +31,11 @@ def head(columns: Columns) -> str:
     return "".join(name.ljust(-width) if width < 0 else name.rjust(width) for name, width in columns)
 
 
+def is_terminal(file: TextIO) -> bool:
+    """It shows a person what is written, and obeys what moves its cursor."""
+    return file.isatty() and os.environ.get("TERM") != "dumb"
+
+
 class View(ABC):
     """Shows every turn. On a terminal the table is redrawn in place, a few times a second, below the recent events."""
 
@@ -40,7 +46,7 @@ class View(ABC):
         self._file = file
         self.session = session
         self.source = source
-        self._live = file.isatty()
+        self._live = is_terminal(file)
         self._recent: list[str] = []
         self._drawn_lines = 0
         self._next_draw_s = 0.0

@@ -199,7 +199,7 @@ class PortraitSource(SourceBase):
     """A scene as a source: `seconds` of frames at `rate_hz`, made as fast as they are read."""
 
     live = False
-    url = "portrait:"
+    url = "portrait"
 
     def __init__(self, scene: Scene, *, rate_hz: float = 25.0, seconds: float = 10.0) -> None:
         self._scene = scene

@@ -221,3 +221,24 @@ def test_output_is_flushed_before_the_command_counts_as_done(monkeypatch: pytest
 
     monkeypatch.setattr(sys, "stdout", LeavingReader())
     assert run_with(monkeypatch, lambda: 0)[0] == 141
+
+
+def test_ctrl_c_while_a_command_is_imported_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(name: str) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("streamguard.cli.main.import_module", interrupted)
+    assert main(["doctor"]) == 130
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_standard_output_without_room_is_named() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "streamguard", "models", "list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (1, "streamguard: error: standard output: no space is left there\n")

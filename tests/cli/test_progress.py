@@ -58,9 +58,15 @@ def test_a_narrow_terminal_is_never_overrun(columns: int, monkeypatch: pytest.Mo
     drawn = watch(Terminal(), 40.0, name="a very long name of a video that nobody would type.mp4")
     lines = [line.removesuffix("\x1b[K") for line in drawn.split("\r")]
     assert max(len(line) for line in lines) < columns
+    if columns >= 20:
+        assert "25%" in lines[-2]
     if columns >= 80:
         assert "a very long" in lines[-2]
-        assert "25%" in lines[-2]
+
+
+def test_a_terminal_that_obeys_nothing_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert "\x1b" not in watch(Terminal(), 40.0)
 
 
 def test_a_longer_file_than_it_said_stays_at_100_percent(monkeypatch: pytest.MonkeyPatch) -> None:

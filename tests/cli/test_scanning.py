@@ -92,3 +92,13 @@ def test_a_disk_that_is_slow_is_no_blinded_camera(tmp_path: Path, monkeypatch: p
         Scanner(network, stop, io.StringIO(), events=recorder).scan(source, tmp_path, name="scripted")
     assert clock.now_s() >= 1800
     assert recorder.kinds() == [StreamUp, EndOfStream]
+
+
+def test_a_long_name_does_not_widen_the_table(tmp_path: Path) -> None:
+    said = io.StringIO()
+    with untrained() as network, StopSignals() as stop:
+        Scanner(network, stop, said).tell_all([Scanned(name="x" * 300 + "/call.mp4", failure=BROKEN)], 2)
+    row = next(line for line in said.getvalue().splitlines() if "cannot be read" in line)
+    assert row.startswith("...x")
+    assert "x/call.mp4  " in row
+    assert len(row) < 120
