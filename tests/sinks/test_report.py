@@ -814,3 +814,13 @@ def test_durations_are_written_as_people_do(duration_s: float, words: str) -> No
 )
 def test_moments_are_written_as_people_do(pts_s: float, words: str) -> None:
     assert moment(pts_s) == words
+
+
+def test_a_note_may_come_until_it_is_closed_and_a_warning_stands_out(tmp_path: Path) -> None:
+    report = Report(tmp_path / "r.html", title="t", notes=["made by a test"])
+    report.note("PARTIAL: only until 1.00 s")
+    report.close()
+    html = (tmp_path / "r.html").read_text()
+    assert html.index("Warning: ") < html.index("PARTIAL: only until 1.00 s") < html.index("made by a test")
+    with pytest.raises(ClosedError):
+        report.note("too late")

@@ -128,6 +128,14 @@ def test_a_warning_stands_beside_the_title() -> None:
     assert reds(draw([row()], warning="untrained")) > 20
 
 
+def test_a_warning_may_come_until_it_is_closed(tmp_path: Path) -> None:
+    once, twice = (TracksPicture(tmp_path / "t.png", warning="untrained") for _ in range(2))
+    twice.warn("partial")
+    assert np.asarray(once.draw()).tobytes() != np.asarray(twice.draw()).tobytes()
+    both = TracksPicture(tmp_path / "t.png", warning="untrained; partial")
+    assert np.asarray(both.draw()).tobytes() == np.asarray(twice.draw()).tobytes()
+
+
 def test_bar_spans_the_time_from_birth_to_loss() -> None:
     image = draw([row(first_pts_s=2.5, last_pts_s=7.5), row(face_id=2)])
     plot = WIDTH_PX - LEFT_PX - RIGHT_PX
