@@ -181,6 +181,7 @@ class Session:
             self._state = StreamState.STALLED if self._frames else StreamState.CONNECTING
         else:
             self._drop_lost(self._tracker.end_all(LostCause.STREAM_ENDED))
+            self._tell_drops(now_s)
             self._state = StreamState.ENDED
         self._emit(kind)
 
@@ -245,9 +246,10 @@ class Session:
             for i, watched in enumerate(self._watched.values()):
                 watched.clips.stretch(hop_s, i / len(self._watched))
         due = self._drops_told_s is None or now_s - self._drops_told_s >= TELL_DROPS_EVERY_S
-        if changed or (self._drops_untold and due):
-            self._emit(Overload(effective_hop_s=self._hop_s, dropped=self._drops_untold))
-            self._drops_untold, self._drops_told_s = 0, now_s
+        if changed:
+            self._tell_hop(now_s)
+        elif due:
+            self._tell_drops(now_s)
 
     # Out.
 
@@ -450,6 +452,14 @@ class Session:
                 generation=generation,
             )
         )
+
+    def _tell_drops(self, now_s: float) -> None:
+        if self._drops_untold:
+            self._tell_hop(now_s)
+
+    def _tell_hop(self, now_s: float) -> None:
+        self._emit(Overload(effective_hop_s=self._hop_s, dropped=self._drops_untold))
+        self._drops_untold, self._drops_told_s = 0, now_s
 
     def _note_missing(self, missing_s: float | None) -> None:
         if missing_s is not None:

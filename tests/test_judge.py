@@ -18,7 +18,9 @@ from streamguard.config import ClipConfig, ScoringConfig, SessionConfig
 from streamguard.events import (
     Blinded,
     CannotJudge,
+    EndOfStream,
     FaceAppeared,
+    FaceLost,
     Overload,
     ParticipantVerdictChanged,
     Score,
@@ -364,6 +366,15 @@ def test_lost_work_is_counted_and_told() -> None:
     run.collect()
     assert [one.dropped for one in run.heard.of(Overload)] == [3, 1]
     assert run.session.statistics().work_dropped == 4
+
+
+def test_what_was_lost_last_is_told_before_the_end() -> None:
+    run = Run(SessionConfig(clip=CLIP), calibration=CALIBRATION).feed(times(0, 4), still(HERE))
+    run.session.lose_work(run.windows[:2])
+    run.session.source_event(EndOfStream(frames=50), 4.0)
+    run.collect()
+    assert [type(event.kind) for event in run.heard.events[-3:]] == [FaceLost, Overload, EndOfStream]
+    assert run.heard.of(Overload)[0].dropped == 2
 
 
 def test_a_step_that_is_lost_starts_the_face_afresh() -> None:
