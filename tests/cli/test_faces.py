@@ -165,8 +165,10 @@ def test_without_the_video_its_name_is_free_to_be_watched(clip: Path, tmp_path: 
 def test_only_what_this_run_wrote_is_claimed(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "annotated.mp4").write_bytes(b"of an earlier run")
     assert main(["faces", str(clip), "--out", str(tmp_path), "--no-video"]) == 0
-    claimed = [Path(line.split(maxsplit=1)[1]).name for line in capsys.readouterr().out.splitlines() if "wrote" in line]
+    lines = capsys.readouterr().out.splitlines()
+    claimed = [Path(line.split(maxsplit=1)[1]).name for line in lines if line.startswith("wrote ")]
     assert claimed == ["tracks.png", "events.jsonl"]
+    assert lines[-1] == f"older, of another run: {tmp_path / 'annotated.mp4'}"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a shell that can close a stream")
