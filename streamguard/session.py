@@ -106,7 +106,7 @@ class Session:
         limits: QualityLimits | None = None,
         calibration: Calibration | None = None,
     ) -> None:
-        """Without a calibration there is no p_fake, and every face that is scored stays UNCERTAIN."""
+        """Without a calibration there is no p_fake, and no face is called real or fake."""
         self.stream_id = stream_id
         self.participant_id = participant_id
         self.epoch = epoch or uuid.uuid4().hex[:12]
