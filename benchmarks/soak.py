@@ -127,8 +127,8 @@ def measure(name: str, frames: int, steps: Iterator[int]) -> dict[str, Any]:
 
 def main() -> int:
     if "MALLOC_ARENA_MAX" not in os.environ:
-        # glibc gives threads heaps of their own, which fill up slowly while streams come and go, and then stay. With one
-        # heap for all, what still grows is ours.
+        # glibc gives threads heaps of their own, which fill up slowly while streams come and go, and then stay. With
+        # one heap for all, what still grows is ours.
         os.environ["MALLOC_ARENA_MAX"] = "1"
         os.execv(sys.executable, [sys.executable, *sys.argv])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
