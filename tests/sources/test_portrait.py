@@ -113,7 +113,7 @@ def test_the_source_is_read_and_left_like_any_other(photograph: Path) -> None:
     with source:
         assert isinstance(next(iter(source)), StreamUp)
     assert list(source) == []
-    assert repr(source) == "PortraitSource(portrait:)"
+    assert repr(source) == "PortraitSource(portrait)"
 
 
 def test_the_demo_has_two_people_a_crossing_and_covers(photograph: Path) -> None:
