@@ -70,7 +70,7 @@ def save(name: str, results: dict[str, Any], out: Path | None = None) -> Path:
 
 def _about() -> dict[str, Any]:
     return {
-        "command": " ".join(["python", *sys.argv]),
+        "command": " ".join(["python", *_without_out(sys.argv)]),
         "commit": _git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "-uno") else ""),
         "machine": {"cpu": _cpu_name(), "cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"},
         "versions": {
@@ -81,6 +81,14 @@ def _about() -> dict[str, Any]:
             "numpy": np.__version__,
         },
     }
+
+
+def _without_out(words: list[str]) -> list[str]:
+    """Where the result is written says nothing about it."""
+    if "--out" not in words:
+        return words
+    at = words.index("--out")
+    return words[:at] + words[at + 2 :]
 
 
 def _git(*words: str) -> str:
