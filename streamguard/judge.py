@@ -130,15 +130,16 @@ class Judge:
                 face.verdict.at(pts_s)
 
     def participant(self, pts_s: float) -> ParticipantVerdict | None:
-        """The participant's (or the stream's) verdict at this time; None if nothing is calibrated."""
+        """The participant's (or the stream's) verdict at a time that `pass_time` was told of; None if nothing is
+        calibrated."""
         if self._participant is None:
             return None
         recent_s = max(RECENT_S, 2 * self.hop_s)
-        evidence = {}
-        for key, face in self._faces.items():
-            if face.verdict is not None and face.usable_pts_s is not None and pts_s - face.usable_pts_s <= recent_s:
-                face.verdict.at(pts_s)
-                evidence[key] = face.verdict.evidence
+        evidence = {
+            key: face.verdict.evidence
+            for key, face in self._faces.items()
+            if face.verdict is not None and face.usable_pts_s is not None and pts_s - face.usable_pts_s <= recent_s
+        }
         self._participant.update(pts_s, evidence)
         return self._participant
 

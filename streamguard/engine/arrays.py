@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..bundle import Graph, Manifest
+from ..bundle import Graph, Manifest, tensors_of
 from ..errors import EngineError
+from ..onnx_file import TensorInfo
 from .backend import Arrays
 
 
@@ -27,28 +28,28 @@ Tensors = Mapping[str, Tensor]
 
 
 def callers_inputs(manifest: Manifest, graph: Graph) -> dict[str, Tensor]:
-    """What whoever calls a backend hands in."""
-    clip = manifest.clip
-    frame = (clip.size_px, clip.size_px, 3)
-    if graph == "window":
-        return {"crops": Tensor("uint8", (clip.memory + clip.length, *frame))}
-    return {"crops": Tensor("uint8", frame), "age": Tensor("int64", ())}
+    """What whoever calls a backend hands in: all but the states, which it keeps."""
+    states = {state.input for state in manifest.states}
+    return {name: tensor for name, tensor in graph_inputs(manifest, graph).items() if name not in states}
 
 
 def graph_inputs(manifest: Manifest, graph: Graph) -> dict[str, Tensor]:
-    states = manifest.states if graph == "step" else ()
-    return {
-        **callers_inputs(manifest, graph),
-        **{state.input: Tensor("float32", state.shape) for state in states},
-    }
+    return _tensors(tensors_of(graph, manifest)[0])
 
 
 def graph_outputs(manifest: Manifest, graph: Graph) -> dict[str, Tensor]:
-    states = manifest.states if graph == "step" else ()
-    return {
-        manifest.output.tensor: Tensor("float32", (manifest.output.width,)),
-        **{state.output: Tensor("float32", state.shape) for state in states},
-    }
+    return _tensors(tensors_of(graph, manifest)[1])
+
+
+def _tensors(described: Sequence[TensorInfo]) -> dict[str, Tensor]:
+    """As the manifest describes them, less N. Its element types are numpy's words."""
+    found = {}
+    for info in described:
+        assert info.shape is not None
+        sides = [side for side in info.shape[1:] if side is not None]
+        assert len(sides) == len(info.shape) - 1, "only N is left open"
+        found[info.name] = Tensor(info.element_type, tuple(sides))
+    return found
 
 
 def state_bytes(manifest: Manifest) -> int:
