@@ -169,6 +169,19 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NetSpec:
+    """Which registered network it is (`streamguard models nets`), so that it can be exported or trained again."""
+
+    name: str
+    options: dict[str, str]
+    """All of them, as text."""
+    decisions: dict[str, str] = field(default_factory=dict)
+    """Where its paper is silent: a short key, and what was decided."""
+    weights: str | None = None
+    """Its parameters as PyTorch names them: a safetensors file of this bundle."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """bundle.json."""
 
@@ -186,6 +199,8 @@ class Manifest:
     parity: tuple[Parity, ...] = ()
     """One for each precision of the step graph, where there is a window graph to compare with."""
     calibrations: tuple[Calibration, ...] = ()
+    net: NetSpec | None = None
+    """None: it was made elsewhere."""
     provenance: Provenance
     files: dict[str, FileSpec]
     """Every other file of the bundle, by its name."""
@@ -196,7 +211,9 @@ UNTRAINED = Path(__file__).parent / "bundles" / "untrained"
 
 MOST_HOP_S = 60.0
 MOST_NAME = 1000
-"""Characters of the network's name and version, which end in every output."""
+"""Characters of the network's name and version, which end in every output, and of what it says of itself."""
+MOST_WORDS = 64
+"""Options of a network, and its decisions."""
 MOST_STATE_BYTES = 1 << 28
 """Of one face, all state tensors together."""
 
@@ -377,6 +394,8 @@ def _check(manifest: Manifest, refuse: Refuse) -> None:
     _check_output(manifest.output, need)
     _check_states(manifest, need)
     _check_parity(manifest, need)
+    if manifest.net is not None:
+        _check_net(manifest.net, manifest.files, need)
     need(manifest.trained or not manifest.calibrations, "calibrations", "must be empty: the network is not trained")
     seen: set[tuple[Graph, Precision]] = set()
     for i, each in enumerate(manifest.calibrations):
@@ -445,6 +464,19 @@ def _check_parity(manifest: Manifest, need: Need) -> None:
         measured.add(each.precision)
     for precision in step:
         need(precision in measured or precision not in window, "parity", f"{precision} is missing")
+
+
+def _check_net(net: NetSpec, files: Mapping[str, FileSpec], need: Need) -> None:
+    need(net.name != "", "net.name", "must not be empty")
+    need(len(net.name) <= MOST_NAME, "net.name", f"has more than {MOST_NAME} characters")
+    for where, words in (("net.options", net.options), ("net.decisions", net.decisions)):
+        need(len(words) <= MOST_WORDS, where, f"are more than {MOST_WORDS}")
+        for name, text in words.items():
+            short = max(len(name), len(text)) <= MOST_NAME
+            need(short, f"{where}.{shown(name)}", f"has more than {MOST_NAME} characters")
+    if net.weights is not None:
+        need(net.weights in files, "net.weights", f"{shown(net.weights)} is not among the files")
+        need(net.weights.endswith(".safetensors"), "net.weights", f"{shown(net.weights)} is no .safetensors file")
 
 
 def _check_calibration(calibration: Calibration, where: str, need: Need) -> None:

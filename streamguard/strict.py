@@ -1,9 +1,9 @@
 """JSON from strangers to frozen dataclasses, or a refusal that names the field. Used for what a bundle says of itself.
 
 A dataclass is its own schema: every field must be there, nothing else may be, and each must have exactly its type.
-Supported: str, int, float, bool, Literal, dataclass, tuple[X, ...], dict[str or Literal, X], and a union of dataclasses
-that are told apart by a field `kind`. Numbers are finite and text is one printable line, so that neither a comparison
-nor a terminal can be fooled.
+Supported: str, int, float, bool, Literal, dataclass, tuple[X, ...], dict[str or Literal, X], a union of dataclasses
+that are told apart by a field `kind`, and X | None, which is null. Numbers are finite and text is one printable line,
+so that neither a comparison nor a terminal can be fooled.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Callable
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import BundleError
@@ -110,7 +110,12 @@ class _Builder:
             raise self._wrong("a list", value, where)
         return tuple(self.build(item, each, _join(where, str(i))) for i, each in enumerate(value))
 
-    def _one_of(self, classes: tuple[Any, ...], value: Any, where: str) -> Any:
+    def _one_of(self, hints: tuple[Any, ...], value: Any, where: str) -> Any:
+        if value is None and NoneType in hints:
+            return None
+        classes = [hint for hint in hints if hint is not NoneType]
+        if len(classes) == 1:
+            return self.build(classes[0], value, where)
         kinds = {get_args(get_type_hints(cls)["kind"])[0]: cls for cls in classes}
         given = self._object(value, where)
         if "kind" not in given:

@@ -20,7 +20,7 @@ import pytest
 
 from streamguard import bundle as bundle_module
 from streamguard import sealed_files
-from streamguard.bundle import Bundle, FileSpec, Provenance, Temperature, open_bundle, pack_bundle, seal
+from streamguard.bundle import Bundle, FileSpec, NetSpec, Provenance, Temperature, open_bundle, pack_bundle, seal
 from streamguard.errors import BundleError, ConfigError, SinkError, SinkFullError
 
 onnx = pytest.importorskip("onnx", reason="pip install 'streamguard[test]'")
@@ -31,6 +31,7 @@ INF = float("inf")
 # A toy network with everything that a bundle may have. R + T = 5, pictures of 16 x 16, one state of shape (2, 3).
 
 Tensor = tuple[str, int, list[Any]]
+NET = "network.safetensors"
 WINDOW: tuple[list[Tensor], list[Tensor]] = (
     [("crops", TensorProto.UINT8, ["N", 5, 16, 16, 3])],
     [("logit", TensorProto.FLOAT, ["N", 1])],
@@ -95,6 +96,7 @@ def toy_fields() -> dict[str, Any]:
             },
             {"graph": "step", "precision": "bf16", "curve": curve, **calibration},
         ],
+        "net": {"name": "toy", "options": {"width": "0.5"}, "decisions": {"order": "old first"}, "weights": NET},
         "provenance": {"data": "toys", "commit": "abc", "licence": "Apache-2.0", "metrics": {"auc": 0.5}},
     }
 
@@ -104,6 +106,7 @@ def write_files(folder: Path) -> Path:
     (folder / "window.onnx").write_bytes(onnx_bytes(WINDOW))
     (folder / "step.onnx").write_bytes(onnx_bytes(STEP))
     (folder / "weights.bin").write_bytes(bytes(range(16)))
+    (folder / NET).write_bytes(b"")
     return folder
 
 
@@ -150,7 +153,10 @@ def test_a_sealed_folder_opens_as_what_was_sealed(toy: Bundle) -> None:
     opened = open_bundle(toy.folder)
     assert opened == toy
     assert opened.name == "toy 1.0"
-    assert opened.manifest.files.keys() == {"window.onnx", "step.onnx", "weights.bin"}
+    assert opened.manifest.files.keys() == {"window.onnx", "step.onnx", "weights.bin", NET}
+    assert opened.manifest.net == NetSpec(
+        name="toy", options={"width": "0.5"}, decisions={"order": "old first"}, weights=NET
+    )
     assert opened.sha256 == hashlib.sha256((toy.folder / "bundle.json").read_bytes()).hexdigest()
 
 
@@ -339,6 +345,20 @@ REFUSED: list[tuple[str, Any, str]] = [
     (f"{ISOTONIC}.p_high", [0.1, 0.5], ""),
     (f"{ISOTONIC}.p_high", [0.1, 0.39, 1], ""),
     (f"{ISOTONIC}.p_high", [0.1, 0.5, 1.1], ""),
+    ("net", ABSENT, ""),
+    ("net.name", "", ""),
+    ("net.name", "x" * 1001, ""),
+    ("net.options", ABSENT, ""),
+    ("net.options", {str(i): "" for i in range(65)}, ""),
+    ("net.options", {"x" * 1001: ""}, f"net.options.{'x' * 77}..."),
+    ("net.options.width", "x" * 1001, ""),
+    ("net.options.width", 0.5, ""),
+    ("net.decisions", {str(i): "" for i in range(65)}, ""),
+    ("net.decisions.order", "x" * 1001, ""),
+    ("net.decisions.order", "old\nfirst", ""),
+    ("net.weights", "other.safetensors", ""),
+    ("net.weights", "weights.bin", ""),
+    ("net.weights", 1, ""),
     ("provenance.licence", ABSENT, ""),
     ("files.weights*bin.size_bytes", -1, ""),
     ("files.weights*bin.size_bytes", (2 << 30) + 1, ""),
@@ -378,8 +398,12 @@ def test_a_manifest_that_cannot_be_is_refused_by_its_field(toy: Bundle, path: st
         {"calibrations.0.thresholds.false_positive_rate": 1},
         {f"{ISOTONIC}.p": [0, 0, 1], f"{ISOTONIC}.p_low": [0, 0, 1], f"{ISOTONIC}.p_high": [0, 0, 1]},
         {"calibrations": [], "trained": False},
+        {"net": None},
+        {"net.weights": None, "net.options": {}, "net.decisions": {}},
+        {"net.options": {"x" * 1000: "x" * 1000}, "net.name": "x" * 1000},
+        {"net.decisions": {str(i): "" for i in range(64)}},
     ],
-    ids=str,
+    ids=lambda changes: str(changes)[:60],
 )
 def test_a_manifest_at_the_edge_of_what_can_be_is_accepted(
     toy: Bundle, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
@@ -391,7 +415,7 @@ def test_a_manifest_at_the_edge_of_what_can_be_is_accepted(
 
 
 def test_as_many_files_as_may_be_are_opened(toy: Bundle) -> None:
-    for i in range(61):
+    for i in range(60):
         (toy.folder / f"{i}.bin").write_bytes(bytes(i))  # the first is empty
     assert len(seal(toy.folder, toy_fields()).manifest.files) == 64
     assert pack_bundle(toy.folder, toy.folder.parent / "toy.zip").exists()
@@ -490,7 +514,7 @@ def test_names_that_are_not_plain_are_refused(toy: Bundle, name: str) -> None:
 
 def test_too_many_files_are_refused(toy: Bundle) -> None:
     spec = {"sha256": "0" * 64, "size_bytes": 0}
-    rewrite(toy.folder, lambda manifest: manifest["files"].update({f"{i}.bin": spec for i in range(62)}))
+    rewrite(toy.folder, lambda manifest: manifest["files"].update({f"{i}.bin": spec for i in range(61)}))
     error = refusal(toy.folder)
     assert (error.where, error.problem) == ("files", "has 65 files; at most 64 may be in a bundle")
 

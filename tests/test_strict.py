@@ -33,6 +33,9 @@ class Toy:
     shape: Round | Corners
     parts: dict[Literal["left", "right"], Round] = field(default_factory=dict)
     notes: dict[str, float] = field(default_factory=dict)
+    nick: str | None = None
+    hole: Round | None = None
+    edge: Round | Corners | None = None
 
 
 def refuse(where: str, problem: str) -> BundleError:
@@ -49,6 +52,9 @@ def values(**changes: Any) -> dict[str, Any]:
         "shape": {"kind": "corners", "points": [1, 2]},
         "parts": {"left": {"kind": "round", "radius": 1}},
         "notes": {"any name": 0.5},
+        "nick": None,
+        "hole": None,
+        "edge": None,
         **changes,
     }
 
@@ -102,6 +108,11 @@ def test_everything_is_built_as_its_type() -> None:
         ({"shape": {"kind": ["round"]}}, "shape.kind", "must be round or corners, not a list"),
         ({"shape": 1}, "shape", "must be an object, not 1"),
         ({"shape": {"kind": "round", "points": []}}, "shape.points", "unknown field"),
+        ({"shape": None}, "shape", "must be an object, not null"),
+        ({"nick": 1}, "nick", "must be text, not 1"),
+        ({"hole": []}, "hole", "must be an object, not a list"),
+        ({"hole": {"kind": "corners", "points": []}}, "hole.points", "unknown field"),
+        ({"edge": {"kind": "flat"}}, "edge.kind", 'must be round or corners, not "flat"'),
         ({"shape": {"kind": "corners", "points": [1, "2"]}}, "shape.points.1", 'must be a whole number, not "2"'),
         ({"shape": {"kind": "corners", "points": "12"}}, "shape.points", 'must be a list, not "12"'),
     ],
@@ -113,12 +124,19 @@ def test_what_does_not_fit_is_refused_by_its_path(changes: dict[str, Any], where
     assert refused.value.problem.startswith(problem)
 
 
+def test_what_may_be_null_is_null_or_as_its_type() -> None:
+    toy = build(Toy, values(nick="x", hole={"kind": "round", "radius": 1}), refuse)
+    assert (toy.nick, toy.hole, toy.edge) == ("x", Round(radius=1.0), None)
+    toy = build(Toy, values(edge={"kind": "corners", "points": [1]}), refuse)
+    assert (toy.nick, toy.hole, toy.edge) == (None, None, Corners(points=(1,)))
+
+
 def test_the_whole_must_be_an_object() -> None:
     with pytest.raises(BundleError, match=r"^bundle toy: must be an object, not a list$"):
         build(Toy, [], refuse)
 
 
-@pytest.mark.parametrize("name", ["name", "format", "colour", "count", "open", "shape", "parts", "notes"])
+@pytest.mark.parametrize("name", ["name", "format", "colour", "count", "open", "shape", "parts", "notes", "nick"])
 def test_what_is_read_says_everything_even_what_has_a_default(name: str) -> None:
     given = values()
     del given[name]

@@ -1,4 +1,4 @@
-"""A network in PyTorch -> window.onnx and step.onnx over one weights.bin, which both refer to.
+"""A network in PyTorch -> window.onnx and, where it is causal, step.onnx over one weights.bin, which both refer to.
 
 The files hold the network and nothing else: no paths, line numbers or versions of tools. The same network always gives
 the same bytes.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,15 +43,16 @@ class Weights:
 
 
 class StepOf(nn.Module):
-    """torch.onnx exports `forward`."""
+    """torch.onnx exports `forward`, and its graphs take tensors, not lists of them."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        outputs: tuple[Tensor, ...] = self.net.step(*inputs)  # type: ignore[operator]  # any attribute may be a Tensor
-        return outputs
+    def forward(self, crops: Tensor, age: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        # Any attribute of a module may be a Tensor, says its type.
+        logits, state_next = self.net.step(crops, list(state), age)  # type: ignore[operator]
+        return logits, *state_next
 
 
 def export_graphs(
@@ -59,27 +60,30 @@ def export_graphs(
     net: nn.Module,
     *,
     window: dict[str, Tensor],
-    step: dict[str, Tensor],
+    step: dict[str, Tensor] | None = None,
     output: str,
-    next_states: Sequence[str],
+    next_states: Sequence[str] = (),
+    progress: Callable[[str], object] = lambda line: None,
 ) -> None:
     """`window` and `step`: the inputs by name, with N = 2. `next_states` follow the output of `step`."""
     weights = Weights()
-    for name, module, inputs, outputs in (
-        ("window.onnx", net, window, [output]),
-        ("step.onnx", StepOf(net), step, [output, *next_states]),
-    ):
+    graphs: list[tuple[str, nn.Module, dict[str, Tensor], list[str]]] = [("window.onnx", net, window, [output])]
+    if step is not None:
+        graphs.append(("step.onnx", StepOf(net), step, [output, *next_states]))
+    for name, module, inputs, outputs in graphs:
+        progress(f"tracing the network: {name}")
         model = _cleaned(_exported(module, inputs, outputs), weights)
         (folder / name).write_bytes(model.SerializeToString(deterministic=True))
     (folder / WEIGHTS).write_bytes(weights.data)
-    for name in ("window.onnx", "step.onnx"):
+    for name, *_ in graphs:
         onnx.checker.check_model(str(folder / name), full_check=True)
 
 
 def _exported(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -> onnx.ModelProto:
     count = {0: torch.export.Dim.DYNAMIC}
-    # A module that takes *inputs sees them as one argument.
     each = tuple(count for _ in inputs)
+    # What a module takes as *state is one argument.
+    shapes = (*each[:2], each[2:]) if isinstance(module, StepOf) else each
     with _quiet():
         program = torch.onnx.export(
             module.eval(),
@@ -88,7 +92,7 @@ def _exported(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) 
             opset_version=OPSET,
             input_names=list(inputs),
             output_names=outputs,
-            dynamic_shapes=(each,) if isinstance(module, StepOf) else each,
+            dynamic_shapes=shapes,
             verbose=False,
         )
     assert program is not None

@@ -112,6 +112,7 @@ def _account(bundle: Bundle) -> Iterator[str]:
         ("What it looks at", _clip(manifest)),
         ("What it answers", _answer(manifest)),
         ("Calibration", _calibrations(manifest)),
+        ("Network", _network(manifest)),
         ("Where it comes from", _provenance(manifest)),
         ("Files", _files(bundle)),
     ):
@@ -145,6 +146,18 @@ def _answer(manifest: Manifest) -> Iterator[str]:
     output = manifest.output
     direction = "high means fake" if output.high_means_fake else "high means real"
     yield f"{output.tensor}: column {output.fake_index} of {output.width}, a {output.kind}; {direction}"
+
+
+def _network(manifest: Manifest) -> Iterator[str]:
+    net = manifest.net
+    if net is None:
+        yield "made elsewhere: it can be run, and not trained or exported again"
+        return
+    yield f"{net.name}; its parameters {'are not here' if net.weights is None else f'are {net.weights}'}"
+    yield from (f"option   {name} = {value}" for name, value in net.options.items())
+    if net.decisions:
+        yield "where its paper is silent:"
+        yield from (f"  {key}: {text}" for key, text in net.decisions.items())
 
 
 def _calibrations(manifest: Manifest) -> Iterator[str]:

@@ -23,11 +23,11 @@ NAME = "torch"
 
 @dataclass(slots=True)
 class _Slot:
-    states: list[Tensor] = field(default_factory=list)
+    state: list[Tensor] = field(default_factory=list)
 
 
 class TorchBackend:
-    """A network with `forward` and `step`, as in nets/toy.py. See backend.py for the contract."""
+    """A network of nets/: `forward`, and `step` where it is causal. See backend.py for the contract."""
 
     def __init__(self, module: nn.Module, manifest: Manifest, graph: Graph) -> None:
         self._module = module.eval()
@@ -80,8 +80,8 @@ class TorchBackend:
         rows = []
         with torch.inference_mode():
             for i, slot in enumerate(held):
-                inputs = [torch.tensor(array[i : i + 1]) for array in checked.values()]
-                row, *slot.states = self._module.step(*inputs, *slot.states)  # type: ignore[operator]
+                crop, age = (torch.tensor(checked[name][i : i + 1]) for name in ("crops", "age"))
+                row, slot.state = self._module.step(crop, slot.state, age)  # type: ignore[operator]
                 rows.append(row)
         return self._outputs(rows)
 
@@ -91,7 +91,7 @@ class TorchBackend:
     def fill(self, slot: int, value: float) -> None:
         self._need_step()
         (held,) = self._pool.of([slot])
-        held.states = [torch.full((1, *state.shape), value) for state in self._manifest.states]
+        held.state = [torch.full((1, *state.shape), value) for state in self._manifest.states]
 
     def close_slot(self, slot: int) -> None:
         self._need_step()

@@ -36,6 +36,9 @@ PIXEL_MEAN, PIXEL_STD = 127.5, 64.0
 class ToyClipNet(nn.Module):
     """The same weights for the same seed, on any machine."""
 
+    size_px, length, memory = SIZE_PX, LENGTH, MEMORY
+    causal, look_ahead = True, 0
+
     def __init__(self, seed: int = 9) -> None:
         super().__init__()
         self.stem = nn.Sequential(
@@ -63,13 +66,12 @@ class ToyClipNet(nn.Module):
         logits, _ = self._run(crops, age, [None] * (2 + LAYERS))
         return logits
 
-    def step(self, crops: Tensor, age: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        """The next crop (N, H, W, 3) uint8 of each face, how many it was given before (N,) int64, and its states.
+    def step(self, crops: Tensor, state: list[Tensor], age: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The next crop (N, H, W, 3) uint8 of each face, its state, and how many it was given before (N,) int64.
 
-        Gives the logits (N, 1) and the next states. States begin as zeros: `state_shapes`.
+        Gives the logits (N, 1) and the next state. It begins as zeros: `state_shapes`.
         """
-        logits, states_next = self._run(crops[:, None], age[:, None], list(states))
-        return logits, *states_next
+        return self._run(crops[:, None], age[:, None], state)
 
     @property
     def state_shapes(self) -> dict[str, tuple[int, ...]]:

@@ -63,6 +63,12 @@ Calibration
     1% of the real faces in that data became LIKELY_FAKE
   step fp32: none, so no p_fake
 
+Network
+  toy; its parameters are network.safetensors
+  option   width = 0.5
+  where its paper is silent:
+    order: old first
+
 Where it comes from
   data     toys
   commit   abc
@@ -70,6 +76,7 @@ Where it comes from
   metric   auc = 0.5
 
 Files
+  {hashes["network.safetensors"]}  {sizes["network.safetensors"]:>9}  network.safetensors
   {hashes["step.onnx"]}  {sizes["step.onnx"]:>9}  step.onnx
   {hashes["weights.bin"]}  {sizes["weights.bin"]:>9}  weights.bin
   {hashes["window.onnx"]}  {sizes["window.onnx"]:>9}  window.onnx
@@ -88,6 +95,17 @@ def test_inspect_says_first_that_a_network_is_not_trained(tmp_path: Path, capsys
     assert told.startswith("toy 1.0: NOT TRAINED, its scores mean nothing\n")
     assert "  none: there is no p_fake, and no face becomes LIKELY_FAKE or LIKELY_REAL\n" in told
     assert "; high means real\n" in told
+
+
+def test_inspect_tells_that_a_network_was_made_elsewhere_or_that_its_parameters_are_not_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for net in (None, {"name": "gml", "options": {}}):
+        seal(write_files(tmp_path / "toy"), toy_fields() | {"net": net})
+        assert main(["bundle", "inspect", str(tmp_path / "toy")]) == 0
+    told = capsys.readouterr().out
+    assert "Network\n  made elsewhere: it can be run, and not trained or exported again\n\n" in told
+    assert "Network\n  gml; its parameters are not here\n\n" in told
 
 
 def test_inspect_without_a_path_tells_of_the_one_of_the_package(

@@ -40,9 +40,9 @@ def cleared(net: ToyClipNet, faces: int) -> list[Tensor]:
 
 def step_through(net: ToyClipNet, crops: Tensor) -> list[Tensor]:
     """Logits after each crop of (N, L, H, W, 3), from a cleared state."""
-    states, logits = cleared(net, len(crops)), []
+    state, logits = cleared(net, len(crops)), []
     for t in range(crops.shape[1]):
-        out, *states = net.step(crops[:, t], torch.full((len(crops),), t), *states)
+        out, state = net.step(crops[:, t], state, torch.full((len(crops),), t))
         logits.append(out)
     return logits
 
@@ -61,10 +61,9 @@ def test_an_old_state_equals_the_clip_of_the_last_crops(net: ToyClipNet) -> None
 
 def test_faces_of_different_ages_share_a_batch(net: ToyClipNet) -> None:
     crops = moving(CLIP, faces=2)
-    _, *old_states = net.step(crops[:1, 0], torch.tensor([0]), *cleared(net, 1))
-    young = cleared(net, 1)
-    states = [torch.cat(pair) for pair in zip(old_states, young, strict=True)]
-    both, *_ = net.step(crops[:, 1], torch.tensor([1, 0]), *states)
+    _, old = net.step(crops[:1, 0], cleared(net, 1), torch.tensor([0]))
+    state = [torch.cat(pair) for pair in zip(old, cleared(net, 1), strict=True)]
+    both, _ = net.step(crops[:, 1], state, torch.tensor([1, 0]))
     torch.testing.assert_close(both[:1], net(crops[:1, :2]), rtol=0, atol=1e-5)
     torch.testing.assert_close(both[1:], net(crops[1:, 1:2]), rtol=0, atol=1e-5)
 
