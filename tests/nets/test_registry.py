@@ -1,0 +1,109 @@
+"""The registry: names make networks, and options go to text and back without loss."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from streamguard.nets.registry import ENTRIES, options_as_text, options_from_text
+from tests.nets.standin import Standin, StandinOptions, register
+
+SAME_TEXT = {
+    "causal": "no",
+    "head": "wide",
+    "extra": "4,7,10",
+    "note": "as it is",
+    "size_px": "16",
+    "length": "8",
+    "width": "0.25",
+}
+
+
+def test_names_and_summaries_need_no_torch() -> None:
+    code = "import sys, streamguard.nets.registry as r; print(*r.ENTRIES, 'torch' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.split() == ["gml", "gml-causal", "gml-s", "altfreezing", "False"]
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_an_entry_says_who_it_is_in_one_line(name: str) -> None:
+    entry = ENTRIES[name]
+    assert entry.name == name
+    assert entry.summary.isprintable()
+    assert 0 < len(entry.summary) <= 100
+    assert entry.hop_steps * entry.grid_s == pytest.approx(entry.hop_s)
+
+
+def test_given_options_go_over_the_preset_and_that_over_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = register(monkeypatch)
+    plain, other = entry.build(), entry.build({"head": "narrow", "width": "0.5"})
+    assert isinstance(plain, Standin)
+    assert isinstance(other, Standin)
+    assert plain.options == StandinOptions(head="wide")
+    assert other.options == StandinOptions(head="narrow", width=0.5)
+    assert not plain.training
+
+
+def test_text_makes_options_and_options_the_same_text() -> None:
+    options = options_from_text(StandinOptions, SAME_TEXT)
+    assert options == StandinOptions(
+        causal=False, head="wide", extra=(4, 7, 10), note="as it is", size_px=16, length=8, width=0.25
+    )
+    assert options_as_text(options) == SAME_TEXT
+
+
+def test_what_is_not_given_has_its_default_and_no_numbers_are_the_empty_tuple() -> None:
+    assert options_from_text(StandinOptions, {"extra": ""}) == StandinOptions()
+    assert options_as_text(StandinOptions())["extra"] == ""
+
+
+@pytest.mark.parametrize("width", [0.1, 1 / 3, 1e-7, 1.5e10])
+def test_any_number_survives_as_text(width: float) -> None:
+    text = options_as_text(StandinOptions(width=width))
+    assert options_from_text(StandinOptions, text).width == width
+
+
+def test_an_unknown_option_is_told_with_those_that_there_are() -> None:
+    with pytest.raises(ValueError, match=r"no option 'hight'; there are: causal, head, extra, .*, width"):
+        options_from_text(StandinOptions, {"hight": "4"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("causal", "true", "option causal is one of yes, no, not 'true'"),
+        ("head", "", "option head is one of wide, narrow, not ''"),
+        ("extra", "1,,2", "option extra is whole numbers with commas, not ''"),
+        ("extra", "1, 2", "option extra is whole numbers with commas, not ' 2'"),
+        ("length", "8.0", "option length is a whole number, not '8.0'"),
+        ("length", "1_0", "option length is a whole number, not '1_0'"),
+        ("length", "9" * 5000, "option length is a whole number"),
+        ("length", "٣", "option length is a whole number"),
+        ("width", "nan", "option width is a number, not 'nan'"),
+        ("width", "1e999", "option width is a number, not '1e999'"),
+        ("width", "", "option width is a number, not ''"),
+    ],
+)
+def test_text_that_is_no_value_is_told_with_its_option(name: str, text: str, told: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}") as caught:
+        options_from_text(StandinOptions, {name: text})
+    assert len(str(caught.value)) < 120
+
+
+def test_an_option_of_a_kind_that_has_no_text_is_our_mistake() -> None:
+    class Odd(StandinOptions):
+        pass
+
+    Odd.__annotations__ = {"width": complex}
+    with pytest.raises(TypeError, match="width"):
+        options_from_text(Odd, {"width": "1"})
+
+
+def test_an_entry_cannot_be_changed() -> None:
+    entry: Any = ENTRIES["gml"]
+    with pytest.raises(AttributeError):
+        entry.grid_s = 1.0
