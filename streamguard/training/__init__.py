@@ -1,0 +1,1 @@
+"""How networks are trained. Nothing that runs on live video imports this room."""
