@@ -45,6 +45,8 @@ class _Bottleneck(nn.Module):
     def __init__(self, channels: int, *, last: bool) -> None:
         super().__init__()
         inner = max(1, channels // BOTTLENECK)
+        norm = nn.BatchNorm2d(channels)
+        nn.init.zeros_(norm.weight)  # begins as its shortcut
         self.change = nn.Sequential(
             nn.Conv2d(channels, inner, 1, bias=False),
             nn.BatchNorm2d(inner),
@@ -53,7 +55,7 @@ class _Bottleneck(nn.Module):
             nn.BatchNorm2d(inner),
             nn.ReLU(),
             nn.Conv2d(inner, channels, 1, bias=False),
-            nn.BatchNorm2d(channels),
+            norm,
         )
         self.last = last
 

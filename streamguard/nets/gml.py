@@ -123,6 +123,8 @@ class Block(nn.Module):
         if stride != 1:
             self.skip = nn.Conv2d(units[0].channels_in, units[-1].channels_out, 1, stride=stride, bias=False)
             self.skipbn = nn.BatchNorm2d(units[-1].channels_out)
+        else:
+            nn.init.zeros_(units[-1].bn.weight)  # begins as its shortcut: signals do not grow from block to block
 
     def forward(self, x: Tensor, past: Past, energies: list[Tensor]) -> Tensor:
         beside = x if self.skip is None else self.skipbn(self.skip(x))
@@ -150,7 +152,8 @@ class SeparableConv(nn.Module):
 
 
 def _fill_weights(net: Gml) -> None:
-    """He's, for those who have no ImageNet weights. Norms that begin at zero stay so."""
+    """For those who have no ImageNet weights: He's, where a ReLU comes before."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            depthwise = module.groups > 1
+            nn.init.kaiming_normal_(module.weight, nonlinearity="linear" if depthwise else "relu")
