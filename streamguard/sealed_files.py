@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO
 
 from .errors import BundleError, ConfigError, SinkError, SinkFullError
-from .strict import Refuse, shown
+from .strict import Refuse, read_json, shown
 
 MANIFEST = "bundle.json"
 MOST_MANIFEST_BYTES = 1 << 20
@@ -161,6 +161,47 @@ def _check_content(file: IO[bytes], spec: FileSpec, name: str, refuse: Refuse, k
         raise refuse(name, "its sha256 is not the one in bundle.json")
 
 
+@contextmanager
+def replacing(out: Path) -> Iterator[Path]:
+    """For makers of bundles: an empty folder to fill, which then takes the place of `out`; nothing of it stays if the
+    filling fails. An older bundle is replaced; anything else at `out` is refused, before the work begins.
+    """
+    out = Path(os.path.abspath(out))
+    if os.path.lexists(out) and not _is_bundle_folder(out):
+        raise ConfigError("OUT", f"{out} is there and is no bundle: it is not overwritten. Name another folder")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=".bundle-"))
+        try:
+            (temporary / "new").mkdir()
+            yield temporary / "new"
+            _move_in(temporary / "new", out, temporary / "old", lambda: False)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as exc:
+        raise _cannot_write(out, exc) from exc
+
+
+def _is_bundle_folder(path: Path) -> bool:
+    """A folder with nothing in it but a bundle, sound or not, of this version or another; or with nothing at all."""
+    if path.is_symlink() or not path.is_dir():
+        return False
+    refuse = partial(BundleError, str(path))
+    try:
+        names = _names_in(path, refuse)
+        manifest = read_json(read_manifest(path, refuse), MANIFEST, refuse) if names else {"files": {}}
+    except BundleError:
+        return False
+    files = manifest.get("files") if isinstance(manifest, dict) else None
+    return isinstance(files, dict) and names.keys() <= {MANIFEST, *files}
+
+
+def _cannot_write(out: Path, exc: OSError) -> SinkError:
+    if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+        return SinkFullError(str(out), "no space is left there")
+    return SinkError(str(out), exc.strerror or str(exc))
+
+
 # Zips.
 
 
@@ -282,8 +323,16 @@ def _move_in(fresh: Path, target: Path, aside: Path, is_there: Callable[[], bool
         os.rename(fresh, target)
     except OSError:  # something is in the way
         if not is_there():
-            os.rename(target, aside)
-            os.rename(fresh, target)
+            _replace(target, fresh, aside)
+
+
+def _replace(target: Path, fresh: Path, aside: Path) -> None:
+    os.rename(target, aside)
+    try:
+        os.rename(fresh, target)
+    except BaseException:
+        os.rename(aside, target)
+        raise
 
 
 def _cannot_unpack(target: Path, exc: OSError, refuse: Refuse) -> BundleError:
@@ -305,9 +354,7 @@ def pack(folder: Path, files: Files, out: Path) -> None:
             part.unlink(missing_ok=True)
             raise
     except OSError as exc:
-        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise SinkFullError(str(out), "no space is left there") from exc
-        raise SinkError(str(out), exc.strerror or str(exc)) from exc
+        raise _cannot_write(out, exc) from exc
 
 
 def _is_bundle(path: Path) -> bool:

@@ -71,11 +71,28 @@ def sample_clips(clip: ClipSpec, count: int, seed: int = 0) -> np.ndarray:
 
 def window_scores(backend: Backend, manifest: Manifest, clips: np.ndarray) -> np.ndarray:
     """Raw scores (N,) of whole clips."""
-    return raw_scores(manifest.output, backend.run({"crops": clips})[manifest.output.tensor])
+    return raw_scores(manifest.output, _window_outputs(backend, manifest, clips))
 
 
 def step_scores(backend: Backend, manifest: Manifest, clips: np.ndarray) -> np.ndarray:
     """Raw scores (N,) after the last crop of each clip, from cleared slots."""
+    return raw_scores(manifest.output, _step_outputs(backend, manifest, clips))
+
+
+def graph_scores(backend: Backend, manifest: Manifest, clips: np.ndarray) -> np.ndarray:
+    return raw_scores(manifest.output, graph_outputs(backend, manifest, clips))
+
+
+def graph_outputs(backend: Backend, manifest: Manifest, clips: np.ndarray) -> np.ndarray:
+    """What raw scores are made of: the output tensor (N, K) of whole clips, or after the last crop of each."""
+    return (_window_outputs if backend.graph == "window" else _step_outputs)(backend, manifest, clips)
+
+
+def _window_outputs(backend: Backend, manifest: Manifest, clips: np.ndarray) -> np.ndarray:
+    return backend.run({"crops": clips})[manifest.output.tensor]
+
+
+def _step_outputs(backend: Backend, manifest: Manifest, clips: np.ndarray) -> np.ndarray:
     slots = [backend.open_slot() for _ in clips]
     try:
         for t in range(clips.shape[1]):
@@ -84,11 +101,7 @@ def step_scores(backend: Backend, manifest: Manifest, clips: np.ndarray) -> np.n
     finally:
         for slot in slots:
             backend.close_slot(slot)
-    return raw_scores(manifest.output, outputs[manifest.output.tensor])
-
-
-def graph_scores(backend: Backend, manifest: Manifest, clips: np.ndarray) -> np.ndarray:
-    return (window_scores if backend.graph == "window" else step_scores)(backend, manifest, clips)
+    return outputs[manifest.output.tensor]
 
 
 def _enlarged(coarse: np.ndarray, size_px: int) -> np.ndarray:

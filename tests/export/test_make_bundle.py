@@ -1,0 +1,258 @@
+"""From a network to a bundle: what is written runs everywhere as the network does, and says so; or nothing is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from safetensors.torch import load_file
+from streamguard_export import make_bundle as maker
+from streamguard_export.make_bundle import About, make_bundle, rounded_up
+from torch import Tensor, nn
+
+from streamguard.bundle import Bundle, ClipSpec, Graph, NetSpec, OutputSpec, Precision, Provenance, open_bundle
+from streamguard.engine.backend_onnxruntime import OnnxRuntimeBackend
+from streamguard.engine.backend_openvino import OpenVinoBackend, fast_precisions
+from streamguard.engine.backend_torch import TorchBackend
+from streamguard.engine.parity import graph_scores, measure, sample_clips
+from streamguard.errors import BundleError, ConfigError
+from tests.export.tiny import TinyCausal, TinyOptions, TinyWindow
+
+ABOUT = About(
+    network="tiny",
+    version="1",
+    trained=False,
+    grid_s=0.04,
+    hop_s=0.2,
+    recipe="square",
+    provenance=Provenance(data="none", commit="none", licence="Apache-2.0"),
+    net=NetSpec(name="tiny", options={"width": "1.0"}, decisions={"pool": "mean"}),
+)
+NETS: dict[str, Callable[[], nn.Module]] = {"causal": TinyCausal, "window": TinyWindow}
+GRAPHS: list[tuple[str, Graph]] = [("causal", "window"), ("causal", "step"), ("window", "window")]
+
+
+def seeded(make: Callable[[], nn.Module]) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return make().eval()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[nn.Module, Bundle]]:
+    folder, found = tmp_path_factory.mktemp("made"), {}
+    for name, make in NETS.items():
+        net = seeded(make)
+        found[name] = net, make_bundle(folder / name, net, ABOUT, clips=4)
+    return found
+
+
+@pytest.mark.parametrize(("name", "graph"), GRAPHS)
+@pytest.mark.parametrize("backend_class", [OpenVinoBackend, OnnxRuntimeBackend])
+def test_every_backend_scores_as_pytorch_does(
+    made: dict[str, tuple[nn.Module, Bundle]], name: str, graph: Graph, backend_class: Any
+) -> None:
+    net, bundle = made[name]
+    clips = sample_clips(bundle.manifest.clip, 6, seed=5)
+    reference = graph_scores(TorchBackend(net, bundle.manifest, graph), bundle.manifest, clips)
+    backend = backend_class(bundle, graph, "fp32")
+    found = graph_scores(backend, bundle.manifest, clips)
+    backend.close()
+    assert np.abs(found - reference).max() <= bundle.manifest.graphs[graph]["fp32"].tolerance
+    assert np.ptp(found) > 1e-3, "scores that are all the same prove nothing"
+
+
+def test_verify_is_content(made: dict[str, tuple[nn.Module, Bundle]]) -> None:
+    for _, bundle in made.values():
+        rows = measure(bundle)
+        assert rows
+        assert [row for row in rows if not row.ok] == []
+
+
+def test_a_network_that_looks_back_has_both_graphs_and_one_that_does_not_has_one(
+    made: dict[str, tuple[nn.Module, Bundle]],
+) -> None:
+    causal, window = made["causal"][1].manifest, made["window"][1].manifest
+    assert set(causal.graphs) == {"window", "step"}
+    assert [(state.input, state.output, state.shape) for state in causal.states] == [
+        ("last", "next_last", (1, 16, 16, 16)),
+        ("recent", "next_recent", (2, 16)),
+    ]
+    assert {each.precision for each in causal.parity} == set(causal.graphs["step"])
+    assert set(window.graphs) == {"window"}
+    assert (window.states, window.parity) == ((), ())
+    assert not (made["window"][1].folder / "step.onnx").exists()
+
+
+def test_the_manifest_says_what_the_network_and_its_maker_say(made: dict[str, tuple[nn.Module, Bundle]]) -> None:
+    manifest = made["causal"][1].manifest
+    assert manifest.clip == ClipSpec(size_px=32, grid_s=0.04, length=3, memory=1, hop_s=0.2, recipe="square")
+    assert manifest.output == OutputSpec(tensor="logits", kind="logit", high_means_fake=True)
+    assert (manifest.network, manifest.version, manifest.trained) == ("tiny", "1", False)
+    assert manifest.provenance == ABOUT.provenance
+    assert manifest.net == NetSpec(
+        name="tiny", options={"width": "1.0"}, decisions={"pool": "mean"}, weights="network.safetensors"
+    )
+
+
+def test_its_parameters_are_beside_its_graphs(made: dict[str, tuple[nn.Module, Bundle]]) -> None:
+    for net, bundle in made.values():
+        found = load_file(bundle.folder / "network.safetensors")
+        assert found.keys() == net.state_dict().keys()
+        assert all(torch.equal(found[name], each) for name, each in net.state_dict().items())
+
+
+def test_without_a_registered_name_no_parameters_are_written(tmp_path: Path) -> None:
+    about = About(**{**{name: getattr(ABOUT, name) for name in ABOUT.__dataclass_fields__}, "net": None})
+    bundle = make_bundle(tmp_path / "bundle", seeded(TinyWindow), about, clips=1)
+    assert bundle.manifest.net is None
+    assert {path.name for path in bundle.folder.iterdir()} == {"bundle.json", "window.onnx", "weights.bin"}
+
+
+def test_no_weight_is_stored_twice(made: dict[str, tuple[nn.Module, Bundle]]) -> None:
+    net, bundle = made["causal"]
+    parameters_bytes = sum(4 * each.numel() for each in net.state_dict().values())
+    assert (bundle.folder / "weights.bin").stat().st_size <= parameters_bytes + 64 * len(net.state_dict())
+    for name in ("window.onnx", "step.onnx"):
+        assert (bundle.folder / name).stat().st_size < 20_000
+        model = onnx.load(bundle.folder / name, load_external_data=False)
+        assert any(tensor.external_data for tensor in model.graph.initializer)
+
+
+def test_the_same_network_gives_the_same_bundle(made: dict[str, tuple[nn.Module, Bundle]], tmp_path: Path) -> None:
+    again = make_bundle(tmp_path / "again", seeded(TinyWindow), ABOUT, clips=4)
+    assert again.manifest.files == made["window"][1].manifest.files
+
+
+def test_bf16_is_promised_only_where_it_is_fast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maker, "fast_precisions", lambda: ("an old one", frozenset({"fp32", "int8"})))
+    bundle = make_bundle(tmp_path / "bundle", seeded(TinyWindow), ABOUT, clips=1)
+    assert set(bundle.manifest.graphs["window"]) == {"fp32"}
+
+
+def test_bf16_is_measured_where_it_is_fast(made: dict[str, tuple[nn.Module, Bundle]]) -> None:
+    if "bf16" not in fast_precisions()[1]:
+        pytest.skip("this processor has no bf16")
+    specs = made["window"][1].manifest.graphs["window"]
+    assert specs["fp32"].tolerance < specs["bf16"].tolerance < 0.2
+
+
+def test_a_tolerance_is_twice_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maker, "_largest", lambda some, others: 0.00021)
+    bundle = make_bundle(tmp_path / "bundle", seeded(TinyWindow), ABOUT, clips=1)
+    assert {spec.tolerance for spec in bundle.manifest.graphs["window"].values()} == {0.0005}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.0, 0.0), (0.00031, 0.0004), (0.3, 0.3), (0.95, 1.0), (2.5e-7, 3e-7), (1.0, 1.0)]
+)
+def test_measured_values_are_rounded_up_to_one_digit(value: float, expected: float) -> None:
+    assert rounded_up(value) == pytest.approx(expected)
+
+
+def test_only_the_precisions_that_are_asked_for_are_measured_and_progress_tells_before_each(tmp_path: Path) -> None:
+    told: list[str] = []
+    precisions: tuple[Precision, ...] = ("fp32",)
+    net = seeded(TinyCausal)
+    manifest = make_bundle(
+        tmp_path / "bundle", net, ABOUT, clips=1, precisions=precisions, progress=told.append
+    ).manifest
+    assert {precision for specs in manifest.graphs.values() for precision in specs} == {"fp32"}
+    assert [each.precision for each in manifest.parity] == ["fp32"]
+    assert told == [
+        "tracing the network: window.onnx",
+        "tracing the network: step.onnx",
+        "measuring on 1 clip: PyTorch step",
+        "measuring on 1 clip: PyTorch window",
+        "measuring on 1 clip: OpenVINO step fp32",
+        "measuring on 1 clip: OpenVINO window fp32",
+    ]
+
+
+# What is refused, and what then is there.
+
+
+class Shouting(TinyWindow):
+    """Its logits are infinite, or none: sigmoid would make 1 of the first."""
+
+    value = float("inf")
+
+    def forward(self, crops: Tensor) -> Tensor:
+        return super().forward(crops) * self.value
+
+
+class Silent(Shouting):
+    value = float("nan")
+
+
+class Forgetful(TinyCausal):
+    """It says that it remembers nothing."""
+
+    memory = 0
+
+
+class Drifting(TinyCausal):
+    """Its steps are not what its clips are."""
+
+    def step(self, crops: Tensor, state: list[Tensor], age: Tensor) -> tuple[Tensor, list[Tensor]]:
+        logits, state = super().step(crops, state, age)
+        return logits + 0.1, state
+
+
+@pytest.mark.parametrize(
+    ("net", "where", "problem"),
+    [
+        (Shouting, "graphs.window.fp32", "torch gives scores that are no numbers"),
+        (Silent, "graphs.window.fp32", "torch gives scores that are no numbers"),
+        (Forgetful, "clip.memory", "the network does not remember what it says"),
+        (Drifting, "clip.memory", "the network does not remember what it says"),
+    ],
+)
+def test_a_network_that_cannot_be_right_is_refused_and_nothing_is_left(
+    tmp_path: Path, net: Callable[[], nn.Module], where: str, problem: str
+) -> None:
+    out = tmp_path / "bundle"
+    with pytest.raises(BundleError, match=problem) as refused:
+        make_bundle(out, seeded(net), ABOUT, clips=1)
+    assert (refused.value.bundle, refused.value.where) == (str(out), where)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_sealed_is_refused_by_its_field_and_the_older_bundle_stays(
+    made: dict[str, tuple[nn.Module, Bundle]], tmp_path: Path
+) -> None:
+    out = tmp_path / "bundle"
+    before = make_bundle(out, seeded(TinyWindow), ABOUT, clips=1)
+    nameless = About(**{**{name: getattr(ABOUT, name) for name in ABOUT.__dataclass_fields__}, "network": ""})
+    with pytest.raises(BundleError, match=r"network: must not be empty") as refused:
+        make_bundle(out, seeded(TinyWindow), nameless, clips=1)
+    assert refused.value.bundle == str(out)
+    assert open_bundle(out) == before
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_an_older_bundle_is_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    make_bundle(out, seeded(TinyWindow), ABOUT, clips=1)
+    other = make_bundle(out, seeded(lambda: TinyWindow(TinyOptions(length=5))), ABOUT, clips=1)
+    assert open_bundle(out) == other
+    assert other.manifest.clip.length == 5
+
+
+def test_what_is_no_bundle_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text("a year's work")
+    with pytest.raises(ConfigError, match="is no bundle: it is not overwritten"):
+        make_bundle(tmp_path, seeded(TinyWindow), ABOUT, progress=lambda line: pytest.fail(line))
+
+
+def test_training_mode_is_left(tmp_path: Path) -> None:
+    net = seeded(TinyWindow).train()
+    bundle = make_bundle(tmp_path / "bundle", net, ABOUT, clips=1)
+    assert not net.training
+    model = onnx.load(bundle.folder / "window.onnx", load_external_data=False)
+    assert all(len(node.output) == 1 for node in model.graph.node if node.op_type == "BatchNormalization")
