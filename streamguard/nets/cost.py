@@ -7,13 +7,14 @@ activations, pooling, resizing and sums are not, as in most papers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from .registry import Entry
 
@@ -34,6 +35,8 @@ class Cost:
     """Of one network, for one face."""
 
     parameters: int
+    norm_parameters: int
+    """Those of them that are scales and shifts of norms; some counts leave these out."""
     size_px: int
     length: int
     """T."""
@@ -64,10 +67,12 @@ def cost_of(entry: Entry, given: Mapping[str, str] = {}) -> Cost:
     """The network of `entry.build(given)`, made and run on the meta device."""
     with META:
         net: Any = entry.build(given)
-        clip_macs = macs(net, lambda: net(_pixels(1, net.memory + net.length, net.size_px)))
-        step_macs = macs(net, lambda: _step(net)) if net.causal else None
+        clip = _pixels(1, net.memory + net.length, net.size_px)
+        clip_macs = macs(net, lambda: net(clip))
+        step_macs = _macs_of_step(net) if net.causal else None
     return Cost(
-        parameters=sum(each.numel() for each in net.parameters()),
+        parameters=_parameters(net.modules()),
+        norm_parameters=_parameters(each for each in net.modules() if isinstance(each, _BatchNorm)),
         size_px=net.size_px,
         length=net.length,
         memory=net.memory,
@@ -93,6 +98,10 @@ def macs(net: nn.Module, run: Callable[[], object]) -> int:
     return total
 
 
+def _parameters(modules: Iterable[nn.Module]) -> int:
+    return sum(each.numel() for module in modules for each in module.parameters(recurse=False))
+
+
 def _macs(module: nn.Module, output: Any) -> int:
     if isinstance(module, CountsItself):
         return module.macs_of(output)
@@ -111,9 +120,11 @@ def _hooked(net: nn.Module, add: Callable[[nn.Module, Any, Any], None]) -> Itera
             hook.remove()
 
 
-def _step(net: Any) -> None:
+def _macs_of_step(net: Any) -> int:
+    # Made before anything is counted: to know its state's shapes a network may run itself.
     state = [torch.empty(1, *shape) for shape in net.state_shapes.values()]
-    net.step(_pixels(1, net.size_px), state, torch.zeros(1, dtype=torch.int64))
+    crop, age = _pixels(1, net.size_px), torch.zeros(1, dtype=torch.int64)
+    return macs(net, lambda: net.step(crop, state, age))
 
 
 def _pixels(*shape: int) -> Tensor:

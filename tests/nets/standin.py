@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from dataclasses import dataclass
 from types import ModuleType
@@ -49,6 +50,7 @@ class Standin(nn.Module):
         self.look_ahead = 0 if options.causal else options.length - 1
         channels = round(6 * options.width)
         self.stem = nn.Conv2d(3, channels, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
         self.taps = Taps(channels)
         self.head = nn.Sequential(
             nn.Linear(channels, 10 if options.head == "wide" else 2), nn.Linear(10 if options.head == "wide" else 2, 1)
@@ -56,12 +58,15 @@ class Standin(nn.Module):
 
     @property
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
-        return {"past": (self.options.size_px,)}
+        """Found by running, as real ones are."""
+        with torch.device("meta"):
+            crops = torch.zeros(1, 1, self.size_px, self.size_px, 3, dtype=torch.uint8)
+            return {"past": tuple(copy.deepcopy(self).to("meta")(crops).shape)}
 
     def forward(self, crops: Tensor) -> Tensor:
         length = crops.shape[1]
         x = self.stem(crops.flatten(0, 1).permute(0, 3, 1, 2).float() / 255)  # (N L, C, H, W)
-        logits: Tensor = self.head(self.taps(x).mean(dim=(2, 3))).unflatten(0, (-1, length)).mean(dim=1)
+        logits: Tensor = self.head(self.taps(self.norm(x)).mean(dim=(2, 3))).unflatten(0, (-1, length)).mean(dim=1)
         return logits
 
     def step(self, crops: Tensor, state: list[Tensor], age: Tensor) -> tuple[Tensor, list[Tensor]]:

@@ -10,7 +10,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from streamguard.nets.cost import cost_of, macs
-from streamguard.nets.registry import Entry
+from streamguard.nets.motion import ChannelTaps
+from streamguard.nets.registry import ENTRIES, Entry
 from tests.nets.standin import Taps, register
 
 STEM = 8 * 8 * 6 * 3 * 3 * 3  # of one crop of the stand-in: its positions, channels out, and filters
@@ -52,7 +53,8 @@ def test_counting_leaves_no_hooks_behind_also_when_the_network_fails() -> None:
 
 def test_a_causal_network_costs_its_steps_since_the_last_score(monkeypatch: pytest.MonkeyPatch) -> None:
     found = cost_of(register(monkeypatch))
-    assert found.parameters == 6 * 27 + 6 + (6 * 10 + 10) + (10 + 1)
+    assert found.parameters == 6 * 27 + 2 * 6 + 6 + (6 * 10 + 10) + (10 + 1)
+    assert found.norm_parameters == 2 * 6
     assert found.clip_crops == 2 + 4
     assert found.clip_macs == 6 * (STEM + TAPS + HEAD)
     assert found.crop_macs == found.step_macs == STEM + TAPS + HEAD
@@ -78,6 +80,18 @@ def test_torch_counts_the_same_where_it_can(monkeypatch: pytest.MonkeyPatch) -> 
     entry = register(monkeypatch)
     monkeypatch.setattr(Taps, "macs_of", lambda self, output: 0)
     assert macs_by_operation(entry) == cost_of(entry).clip_macs == 6 * (STEM + HEAD)
+
+
+@pytest.mark.parametrize("name", ["gml", "gml-s", "altfreezing"])
+def test_torch_counts_the_same_of_every_kind_of_network(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ChannelTaps, "macs_of", lambda self, output: 0)
+    assert macs_by_operation(ENTRIES[name]) == cost_of(ENTRIES[name]).clip_macs
+
+
+def test_altfreezing_costs_what_is_known_of_it() -> None:
+    found = cost_of(ENTRIES["altfreezing"])
+    assert found.parameters - found.norm_parameters == pytest.approx(27.17e6, abs=0.005e6)
+    assert found.clip_macs == pytest.approx(113.6e9, abs=0.05e9)
 
 
 def macs_by_operation(entry: Entry) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
 from typing import Any
 
 import pytest
+import torch
 
 from streamguard.nets.registry import ENTRIES, options_as_text, options_from_text
 from tests.nets.standin import Standin, StandinOptions, register
@@ -21,6 +23,9 @@ SAME_TEXT = {
     "length": "8",
     "width": "0.25",
 }
+
+SMALL = {"width": "0.125", "size_px": "64"}
+CAUSAL = {"gml-causal", "gml-s"}
 
 
 def test_names_and_summaries_need_no_torch() -> None:
@@ -46,6 +51,64 @@ def test_given_options_go_over_the_preset_and_that_over_the_defaults(monkeypatch
     assert plain.options == StandinOptions(head="wide")
     assert other.options == StandinOptions(head="narrow", width=0.5)
     assert not plain.training
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_a_small_one_of_every_network_answers_and_is_what_it_must_be(name: str) -> None:
+    net: Any = ENTRIES[name].build(SMALL)
+    crops = torch.randint(256, (2, net.memory + net.length, net.size_px, net.size_px, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        logits = net(crops)
+    assert (logits.shape, logits.dtype) == ((2, 1), torch.float32)
+    assert logits.isfinite().all()
+    assert net.size_px == 64
+    assert net.memory >= 0
+    assert net.length > 1
+    assert net.causal == (net.look_ahead == 0)
+    assert net.causal or (net.memory, net.look_ahead) == (0, net.length - 1)
+    assert not net.training
+
+
+@pytest.mark.parametrize("name", sorted(CAUSAL))
+def test_a_causal_one_takes_crops_one_by_one(name: str) -> None:
+    net: Any = ENTRIES[name].build(SMALL)
+    state = [torch.zeros(2, *shape) for shape in net.state_shapes.values()]
+    with torch.no_grad():
+        logits, following = net.step(
+            torch.zeros(2, 64, 64, 3, dtype=torch.uint8), state, torch.zeros(2, dtype=torch.int64)
+        )
+    assert logits.shape == (2, 1)
+    assert [each.shape for each in following] == [each.shape for each in state]
+
+
+def test_which_networks_are_causal() -> None:
+    with torch.device("meta"):
+        nets: dict[str, Any] = {name: entry.build() for name, entry in ENTRIES.items()}
+    assert {name for name, net in nets.items() if net.causal} == CAUSAL
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_options_of_every_network_survive_as_text(name: str) -> None:
+    with torch.device("meta"):
+        made: Any = ENTRIES[name].build(SMALL)
+        text = options_as_text(made.options)
+        again: Any = ENTRIES[name].build(text)
+    assert text.items() >= {**ENTRIES[name].preset, **SMALL}.items()
+    assert all(each.isprintable() for each in text.values())
+    assert again.options == made.options
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_every_network_says_what_was_decided_in_lines_that_can_be_printed(name: str) -> None:
+    entry = ENTRIES[name]
+    module = importlib.import_module(f"streamguard.nets.{entry.module}")
+    decisions = getattr(module, entry.network).DECISIONS
+    assert decisions
+    for key, decision in decisions.items():
+        assert key.isprintable()
+        assert decision.isprintable()
+        assert key
+        assert decision
 
 
 def test_text_makes_options_and_options_the_same_text() -> None:

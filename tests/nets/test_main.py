@@ -1,0 +1,108 @@
+"""`python -m streamguard.nets`: its figures add up, and what it cannot explain it says."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from streamguard.nets.__main__ import (
+    CLIP,
+    IMAGE_NETWORK,
+    SIZE,
+    Figure,
+    as_json,
+    cost,
+    figures,
+    imagenet_classes,
+    lines,
+    main,
+    parts,
+    unrounded_channels,
+)
+
+
+def figure(found: str, counted: float, **reasons: float) -> Figure:
+    return Figure("net", SIZE, found, "paper", counted, reasons)
+
+
+@pytest.mark.parametrize(
+    ("found", "counted", "same"),
+    [
+        ("27.17", 27_174_999, True),
+        ("27.17", 27_165_001, True),
+        ("27.17", 27_176_000, False),
+        ("27.17", 27_164_000, False),
+        ("27", 27_400_000, True),
+        ("27", 27_600_000, False),
+    ],
+)
+def test_a_figure_is_the_same_within_its_last_digit(found: str, counted: float, same: bool) -> None:
+    assert figure(found, counted).same == same
+    assert figure(found, counted).explained == same
+
+
+def test_reasons_explain_a_difference_only_if_they_are_as_large() -> None:
+    assert figure("27.17", 28_174_000, more=1_000_000).explained
+    assert not figure("27.17", 28_174_000, more=900_000).explained
+    assert not figure("27.17", 28_174_000, more=1_100_000).explained
+    assert not figure("27.17", 28_174_000).explained
+
+
+def test_units_are_those_that_figures_are_written_in() -> None:
+    assert Figure("net", CLIP, "113.6", "paper", 113_627_367_424).ours == pytest.approx(113.627367424)
+    assert figure("1", 2_000_000).ours == 2
+
+
+def test_every_difference_is_explained_but_one_which_says_so() -> None:
+    """TensorFlow's own count of EfficientNet-Lite0. Another one, of the same network, is explained."""
+    assert [(each.found, each.source) for each in figures() if not each.explained] == [
+        ("0.407", "README of efficientnet/lite in tensorflow/tpu")
+    ]
+    assert [line.strip() for line in lines() if "NOT EXPLAINED" in line] == ["-0.0218  NOT EXPLAINED"]
+
+
+def test_image_networks_have_exactly_the_published_number_of_parameters() -> None:
+    xception = cost("gml", anomaly="no", motion="none").parameters
+    assert xception + imagenet_classes("gml").parameters == 22_855_952
+    lite = cost("gml-s", anomaly="no", motion="none").parameters
+    assert lite + imagenet_classes("gml-s").parameters == 4_652_008
+
+
+@pytest.mark.parametrize("name", IMAGE_NETWORK)
+def test_parts_add_up_to_the_whole(name: str) -> None:
+    *some, whole = parts(name)
+    assert sum(part.parameters for part in some) == whole.parameters == cost(name).parameters
+    assert sum(part.crop_macs for part in some) == pytest.approx(whole.crop_macs, rel=1e-12)
+    assert all(part.parameters > 0 and part.crop_macs > 0 for part in some)
+
+
+def test_half_a_channel_more_is_half_of_what_one_has() -> None:
+    """Of 728 channels: reduced, seen by K, and brought back twice; in 27 layers."""
+    found = unrounded_channels()
+    assert found.what.startswith("45.5 channels instead of 45")
+    assert found.parameters == pytest.approx(27 * 0.5 * (3 * 728 + 9))
+    positions = 28 * 28 + 26 * 14 * 14  # the first of them stands before the third block's pooling
+    assert found.crop_macs == pytest.approx(0.5 * (3 * 728 + 2 * 9) * positions)
+
+
+@pytest.mark.parametrize("name", ["gml-causal", "gml-s"])
+def test_a_step_costs_one_crop_of_a_clip(name: str) -> None:
+    assert cost(name).step_macs == cost(name).crop_macs
+
+
+def test_programs_get_what_people_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == json.loads(json.dumps(as_json()))
+    assert told["networks"][0]["parameters"] == cost("gml").parameters
+    assert len(told["figures"]) == len(figures())
+
+
+def test_the_table_names_every_network_and_its_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    heading, *rows = capsys.readouterr().out.splitlines()
+    assert heading.split()[0] == "network"
+    assert [row.split()[0] for row in rows[:4]] == ["gml", "gml-causal", "gml-s", "altfreezing"]
+    assert "113.6" in rows[3]
+    assert "31 (1.24 s)  no" in rows[3]
