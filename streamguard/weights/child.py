@@ -118,7 +118,9 @@ def _check_archive(file: BinaryIO, refuse: Refuse) -> None:
         with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
     except _BAD_ZIP as exc:
-        raise refuse("", f"is a zip file that is damaged or cut off ({_one_line(exc)})") from exc
+        raise refuse(
+            "", f"is a zip file that is damaged or cut off ({_one_line(str(exc) or type(exc).__name__)})"
+        ) from exc
     for info in infos:
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
             raise refuse(shown(info.filename), "is compressed or encrypted, which PyTorch never does")
@@ -182,15 +184,15 @@ def _in_words(exc: Exception) -> str:
         return _TOO_MUCH_MEMORY
     if "TorchScript" in text:
         return "is a TorchScript program; what is read are state_dicts"
-    if isinstance(exc, pickle.UnpicklingError):
-        # What torch writes around it is advice to load the file without any care.
-        text = text.partition("WeightsUnpickler error:")[2].partition("Check the documentation")[0]
-    return f"is no sound checkpoint of PyTorch ({_one_line(type(exc)(text)) if text.strip() else type(exc).__name__})"
+    detail = text.partition("WeightsUnpickler error:")[2] if isinstance(exc, pickle.UnpicklingError) else text
+    detail = detail.partition("Check the documentation")[0]
+    if not detail.strip() or "weights_only" in detail:  # torch's advice, which is to load the file without any care
+        detail = type(exc).__name__
+    return f"is no sound checkpoint of PyTorch ({_one_line(detail)})"
 
 
-def _one_line(exc: Exception) -> str:
-    text = " ".join(str(exc).split())
-    return shown(text) if text else type(exc).__name__
+def _one_line(text: str) -> str:
+    return shown(" ".join(text.split()))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ The table of names and shapes is written here on its own, from the description o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,17 +51,14 @@ def official_shapes(stem: int = 64) -> Iterator[tuple[str, tuple[int, ...]]]:
     yield "resnet.head.projection.bias", (1,)
 
 
-def official_tensors(stem: int = 64, seed: int = 0) -> dict[str, Tensor]:
-    random = torch.Generator().manual_seed(seed)
-
-    def values(name: str, shape: tuple[int, ...]) -> Tensor:
-        if name.endswith("num_batches_tracked"):
-            return torch.tensor(1000)
-        if name.endswith("bn.running_var"):
-            return 0.5 + torch.rand(shape, generator=random)
-        return (torch.rand(shape, generator=random) - 0.5) / max(1, shape[-1] * 10)
-
-    return {name: values(name, shape) for name, shape in official_shapes(stem)}
+def official_tensors(stem: int = 64) -> dict[str, Tensor]:
+    """Each tensor with values of its own."""
+    return {
+        name: torch.arange(math.prod(shape), dtype=torch.float32).reshape(shape) / 1e6 + i
+        if not name.endswith("num_batches_tracked")
+        else torch.tensor(1000 + i)
+        for i, (name, shape) in enumerate(official_shapes(stem))
+    }
 
 
 def saved(tensors: object, path: Path) -> Path:
