@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
+from onnxscript import rewriter
 from torch import Tensor, nn
 
 OPSET = 18
@@ -84,7 +85,7 @@ def _exported(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) 
     each = tuple(count for _ in inputs)
     # What a module takes as *state is one argument.
     shapes = (*each[:2], each[2:]) if isinstance(module, StepOf) else each
-    with _quiet():
+    with _quiet(), _without_slow_rules():
         program = torch.onnx.export(
             module.eval(),
             tuple(inputs.values()),
@@ -111,6 +112,22 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         registry.setLevel(before)
+
+
+@contextmanager
+def _without_slow_rules() -> Iterator[None]:
+    """onnxscript tries its one rule with two outputs on each pair of a graph's nodes: half a minute for a large
+    network, to write two slices as one split. Where another version has no such list or rule, this changes nothing.
+    """
+    rules = getattr(rewriter, "_DEFAULT_REWRITE_RULES", None)
+    if rules is None:
+        yield
+        return
+    rewriter._DEFAULT_REWRITE_RULES = tuple(rule for rule in rules if getattr(rule, "name", "") != "SlicesSplit")
+    try:
+        yield
+    finally:
+        rewriter._DEFAULT_REWRITE_RULES = rules
 
 
 def _cleaned(model: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:
