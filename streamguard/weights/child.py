@@ -138,9 +138,11 @@ def _loaded(file: BinaryIO, refuse: Refuse) -> object:
     except Exception as exc:  # torch gives no list of what it raises on damaged files
         asked = re.search(r"GLOBAL (\S+)", str(exc))
         code = asked[1] if asked else _code_asked_for(file)
-        if code:
+        if code and re.fullmatch(r"[\w.]+", code):
             problem = f"asks for {shown(code)}, which is code and no tensor; nothing was run. Save the state_dict alone"
             raise refuse("", problem) from exc
+        if code:
+            raise refuse("", f"is no sound checkpoint of PyTorch (it asks for {shown(code)})") from exc
         raise refuse("", _in_words(exc)) from exc
 
 

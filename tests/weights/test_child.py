@@ -112,6 +112,11 @@ def test_whole_networks_are_refused_by_their_class(path: Path) -> None:
     assert "asks for torch.nn.modules.linear.Linear" in refusal(path, zipped(torch.nn.Linear(2, 2))).problem
 
 
+def test_damaged_name_is_not_called_code(path: Path) -> None:
+    data = legacy(some_tensors()).replace(b"FloatStorage", b"Flo\x01\x1b[age")
+    assert refusal(path, data).problem == r"is no sound checkpoint of PyTorch (it asks for 'torch.Flo\x01\x1b[age')"
+
+
 # Other refusals.
 
 
