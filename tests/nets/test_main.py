@@ -77,6 +77,13 @@ def test_parts_add_up_to_the_whole(name: str) -> None:
     assert all(part.parameters > 0 and part.crop_macs > 0 for part in some)
 
 
+def test_taps_in_time_cost_three_multiplications_for_each_value_that_they_give() -> None:
+    taps = next(part for part in parts("gml") if "CSTM" in part.what)
+    sizes = {109: 64 + 128, 55: 128 + 256, 28: 256 + 728, 14: 26 * 728, 7: 1024 + 1536}  # channels at each width
+    assert taps.parameters == 3 * sum(sizes.values())
+    assert taps.crop_macs == 3 * sum(channels * side * side for side, channels in sizes.items())
+
+
 def test_half_a_channel_more_is_half_of_what_one_has() -> None:
     """Of 728 channels: reduced, seen by K, and brought back twice; in 27 layers."""
     found = unrounded_channels()
