@@ -16,7 +16,6 @@ from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from streamguard.bundle import (
@@ -40,6 +39,7 @@ from streamguard.engine.output import raw_scores
 from streamguard.engine.parity import graph_outputs, sample_clips
 from streamguard.errors import BundleError
 from streamguard.sealed_files import replacing
+from streamguard.weights.load import save_weights
 
 from .onnx_files import export_graphs
 
@@ -104,7 +104,7 @@ def make_bundle(
     with replacing(out) as folder:
         _export(folder, module, progress)
         if about.net is not None:
-            save_file({name: each.detach().clone() for name, each in module.state_dict().items()}, folder / PARAMETERS)
+            save_weights(module, folder / PARAMETERS)
         names = _usable() if precisions is None else precisions
         specs, parity = _unmeasured(module, names)
         try:

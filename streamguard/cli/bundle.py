@@ -1,4 +1,4 @@
-"""`streamguard bundle`: say what a network's bundle is, check all of it, or pack it into one file."""
+"""`streamguard bundle`: say what a network's bundle is, check all of it, pack it into one file, or make one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import bundle_make
 from .main import COMMANDS, Subparsers
 
 if TYPE_CHECKING:
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = """\
 A bundle is everything that decides a score: the network's graphs and weights, how faces are cut for it, and how its
-answers become probabilities and verdicts. It is a folder or a zip. Each of these commands checks all of it first, and
-ends with code 4 where anything is not as it must be.
+answers become probabilities and verdicts. It is a folder or a zip. Whatever reads one checks all of it first, and ends
+with code 4 where anything is not as it must be.
 
 inspect  say what it is, for people, or with --json for programs
 verify   check, and run every graph on every backend that is installed here: they must give the same scores, within
          the bundle's tolerances; with --sha256 accept no other bundle than that one
 pack     write a folder as a zip; the same folder always gives the same bytes
+new      make one of a network of StreamGuard's, untrained or with weights of your own
+import   make one of weights that others published
 """
 _DEFAULT = "a folder or a zip; default: the bundle that comes with StreamGuard"
 
@@ -48,6 +51,8 @@ def add_parser(subparsers: Subparsers) -> None:
     pack = actions.add_parser("pack", help="write a folder as a zip")
     pack.add_argument("folder", type=Path, metavar="FOLDER")
     pack.add_argument("out", type=Path, metavar="OUT.zip")
+    bundle_make.add_new(actions)
+    bundle_make.add_import(actions)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,6 +63,10 @@ def run(args: argparse.Namespace) -> int:
         print(_as_json(bundle) if args.json else "\n".join(_account(bundle)))
     elif args.action == "verify":
         _verify(open_bundle(args.path, trusted_sha256=args.sha256))
+    elif args.action == "new":
+        bundle_make.new(args)
+    elif args.action == "import":
+        bundle_make.import_published(args)
     else:
         out = pack_bundle(args.folder, args.out)
         print(f"packed {out} ({_size(out.stat().st_size)})")
