@@ -23,6 +23,7 @@ help:
 	@echo "  make clean      remove the virtual environment and everything that was built"
 
 setup: $(VENV)/.stamp-test models
+	$(BIN)/streamguard models pull lite0-imagenet
 
 demo: $(VENV)/.stamp-demo models
 	$(BIN)/streamguard demo --out out/demo

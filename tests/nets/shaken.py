@@ -13,8 +13,8 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 def shaken(net: Net, crops: Tensor | None = None, seed: int = 0) -> Net:
-    """In eval mode, with nothing left at zero. Norms have seen `crops` if there are any: so signals neither fade nor grow,
-    and scores are neither all alike nor all sure."""
+    """In eval mode, with nothing left at zero. Norms have seen `crops` if there are any: then signals neither fade nor
+    grow, and scores are neither all alike nor all sure."""
     random = torch.Generator().manual_seed(seed)
 
     def uniform(like: Tensor, low: float, high: float) -> Tensor:

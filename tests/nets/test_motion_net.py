@@ -132,7 +132,7 @@ def test_there_is_an_answer_after_each_crop_and_the_last_is_the_score(net: Motio
         assert_same(logit(upto), net(crops[:, : t + 1]))
 
 
-def test_what_is_made_of_a_crop_depends_on_it_and_the_R_before_and_on_nothing_else(net: MotionNet) -> None:  # noqa: N802
+def test_what_is_made_of_a_crop_depends_on_it_and_the_R_before_and_on_nothing_else(net: MotionNet) -> None:
     length, at = net.memory + 6, net.memory + 3
     crops = moving(length, size_px=SIZE_PX).float().requires_grad_()
     seen = net.look(crops.flatten(0, 1), Past.of_clips(crops))
@@ -141,7 +141,7 @@ def test_what_is_made_of_a_crop_depends_on_it_and_the_R_before_and_on_nothing_el
     assert felt == list(range(at - net.memory, at + 1))
 
 
-def test_an_answer_depends_on_the_last_R_and_T_crops_and_on_nothing_else(net: MotionNet) -> None:  # noqa: N802
+def test_an_answer_depends_on_the_last_R_and_T_crops_and_on_nothing_else(net: MotionNet) -> None:
     reach = net.memory + net.length
     crops = moving(reach + 6, size_px=SIZE_PX).float().requires_grad_()
     answers = net.answers(crops, Past.of_clips(crops))
@@ -162,7 +162,7 @@ def felt_crops(crops: Tensor) -> list[int]:
 
 
 @torch.no_grad()
-def test_each_head_is_averaged_over_the_crops_that_were_seen_and_no_more_than_T(net: MotionNet) -> None:  # noqa: N802
+def test_each_head_is_averaged_over_the_crops_that_were_seen_and_no_more_than_T(net: MotionNet) -> None:
     crops = moving(7, size_px=SIZE_PX)
     each = net.look(crops.flatten(0, 1), Past.of_clips(crops)).scores  # (L, 2)
     answers = net.answers(crops, Past.of_clips(crops)).scores[0]
