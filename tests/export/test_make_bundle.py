@@ -142,10 +142,22 @@ def test_bf16_is_measured_where_it_is_fast(made: dict[str, tuple[nn.Module, Bund
     assert specs["fp32"].tolerance < specs["bf16"].tolerance < 0.2
 
 
-def test_a_tolerance_is_twice_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(maker, "_largest", lambda some, others: 0.00021)
-    bundle = make_bundle(tmp_path / "bundle", seeded(TinyWindow), ABOUT, clips=1)
-    assert {spec.tolerance for spec in bundle.manifest.graphs["window"].values()} == {0.0005}
+@pytest.mark.parametrize(
+    ("clips", "precision", "difference", "tolerance"),
+    [(16, "fp32", 0.00021, 0.0005), (15, "fp32", 0.00021, 0.0009), (16, "fp32", 0, 1e-5), (16, "bf16", 0.001, 0.01)],
+)
+def test_a_tolerance_is_twice_what_was_measured_and_more_if_that_was_little(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    clips: int,
+    precision: Precision,
+    difference: float,
+    tolerance: float,
+) -> None:
+    monkeypatch.setattr(maker, "_largest", lambda some, others: difference)
+    net = seeded(TinyWindow)
+    specs = make_bundle(tmp_path / "bundle", net, ABOUT, clips=clips, precisions=[precision]).manifest.graphs["window"]
+    assert specs[precision].tolerance == tolerance
 
 
 @pytest.mark.parametrize(

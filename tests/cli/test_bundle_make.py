@@ -1,0 +1,150 @@
+"""`streamguard bundle new` and `bundle import`: what they ask for, refuse, and say when they are done."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamguard.bundle import Bundle, open_bundle
+from streamguard.cli import bundle_make
+from streamguard.cli.main import main
+from streamguard.errors import CheckpointError
+
+registered = pytest.importorskip("streamguard_export.registered", reason="pip install 'streamguard[export]'")
+
+
+@dataclasses.dataclass
+class Asked:
+    """What was handed to streamguard_export: the function's name, and its arguments less `progress`."""
+
+    name: str = ""
+    args: tuple[Any, ...] = ()
+    keywords: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    asked = Asked()
+
+    def ask(name: str) -> Callable[..., Bundle]:
+        def make(*args: Any, progress: Callable[[str], None], **keywords: Any) -> Bundle:
+            asked.name, asked.args, asked.keywords = name, args, keywords
+            progress("tracing")
+            bundle = open_bundle()
+            trained = dataclasses.replace(bundle.manifest, trained=name != "new_bundle")
+            return dataclasses.replace(bundle, manifest=trained)
+
+        return make
+
+    for name in ("new_bundle", "bundle_of_weights", "bundle_of_altfreezing"):
+        monkeypatch.setattr(registered, name, ask(name))
+    return asked
+
+
+def test_new_makes_an_untrained_one_and_says_so_and_what_to_do_next(
+    asked: Asked, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--option", "width=0.25", "--option", "temporal=", "--seed", "7"]
+    assert main(["bundle", "new", "gml-s", "my out", *given]) == 0
+    assert asked.name == "new_bundle"
+    out, entry, options = asked.args
+    assert (out, entry.name, options) == (Path("my out"), "gml-s", {"width": "0.25", "temporal": ""})
+    assert asked.keywords == {"seed": 7}
+    said = capsys.readouterr()
+    assert said.err == "    0 s  tracing\n"
+    assert said.out.startswith("wrote my out: untrained 1, 0.2 MB\n  step   bf16 raw scores within 0.03 of PyTorch's\n")
+    assert "\nUNTRAINED: its weights are random, its scores mean nothing, and nobody is judged by them.\n" in said.out
+    assert said.out.endswith(
+        "Next:\n  streamguard bundle inspect 'my out'\n  streamguard scan VIDEO --bundle 'my out'\n"
+    )
+
+
+def test_new_with_weights_makes_an_uncalibrated_one(asked: Asked, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--weights", "mine.safetensors", "--data", "my videos", "--licence", "mine"]
+    assert main(["bundle", "new", "gml", "out", *given]) == 0
+    assert asked.name == "bundle_of_weights"
+    assert (asked.args[1].name, *asked.args[2:]) == ("gml", {}, Path("mine.safetensors"))
+    assert asked.keywords == {"data": "my videos", "licence": "mine"}
+    said = capsys.readouterr().out
+    assert "UNCALIBRATED: its scores are no probabilities. There is no p_fake" in said
+    assert "UNTRAINED" not in said
+
+
+def test_what_nobody_says_of_weights_is_not_made_up(asked: Asked) -> None:
+    assert main(["bundle", "new", "gml", "out", "--weights", "mine.safetensors"]) == 0
+    assert asked.keywords == {"data": "not said", "licence": "not said"}
+
+
+def test_import_makes_an_uncalibrated_one_of_what_was_published(
+    asked: Asked, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bundle", "import", "altfreezing", "model.pth", "out"]) == 0
+    assert (asked.name, asked.args) == ("bundle_of_altfreezing", (Path("out"), Path("model.pth")))
+    assert "UNCALIBRATED" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("new gml-xl out", "NETWORK: there is no network gml-xl; there are: gml, gml-causal, gml-s, altfreezing"),
+        ("new gml out --option width", "--option: must be NAME=VALUE, not width"),
+        ("new gml out --option =1", "--option: must be NAME=VALUE, not =1"),
+        ("new gml out --seed -1", "--seed: must be 0 to 9223372036854775807, not -1"),
+        ("new gml out --seed 9223372036854775808", "--seed: must be 0 to 9223372036854775807"),
+        ("new gml out --data x", "--data: is said of --weights, and there are none"),
+        ("new gml out --licence x", "--licence: is said of --weights, and there are none"),
+        ("new gml out.zip", "OUT: out.zip would be a folder; `streamguard bundle pack` makes a zip"),
+        ("import gml model.pth out", "NETWORK: no published weights of gml are known; there are: altfreezing"),
+        ("import altfreezing model.pth out.ZIP", "OUT: out.ZIP would be a folder"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_work(
+    asked: Asked, capsys: pytest.CaptureFixture[str], arguments: str, told: str
+) -> None:
+    assert main(["bundle", *arguments.split()]) == 2
+    assert f"streamguard: error: {told}" in capsys.readouterr().err
+    assert asked.name == ""
+
+
+@pytest.mark.parametrize("arguments", ["new gml-s out --option wide=1", "new gml-s out --option size_px=33"])
+def test_an_option_that_there_is_not_ends_with_2(
+    capsys: pytest.CaptureFixture[str], arguments: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["bundle", *arguments.split()]) == 2
+    assert "streamguard: error: --option: " in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", ["new gml out", "import altfreezing model.pth out"])
+@pytest.mark.parametrize("package", bundle_make.PACKAGES)
+def test_a_package_that_is_missing_is_named_with_what_to_install(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], package: str, arguments: str
+) -> None:
+    monkeypatch.setattr(bundle_make, "find_spec", lambda name: None if name == package else name)
+    assert main(["bundle", *arguments.split()]) == 4
+    assert f"needs {package}: pip install 'streamguard[export]'" in capsys.readouterr().err
+    assert asked.name == ""
+
+
+def test_a_checkpoint_that_is_refused_ends_with_4(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*args: object, **keywords: object) -> Bundle:
+        raise CheckpointError("model.pth", "head.weight", "is missing")
+
+    monkeypatch.setattr(registered, "bundle_of_altfreezing", refuse)
+    assert main(["bundle", "import", "altfreezing", "model.pth", "out"]) == 4
+    assert "checkpoint model.pth, head.weight: is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("action", ["new", "import"])
+def test_help_teaches_by_examples(capsys: pytest.CaptureFixture[str], action: str) -> None:
+    assert main(["bundle", action, "--help"]) == 0
+    said = capsys.readouterr().out
+    assert f"  streamguard bundle {action} " in said
+    assert {"new": "UNTRAINED", "import": "UNCALIBRATED"}[action] in said
