@@ -37,7 +37,7 @@ from streamguard.engine.backend_openvino import OpenVinoBackend, fast_precisions
 from streamguard.engine.backend_torch import TorchBackend
 from streamguard.engine.output import raw_scores
 from streamguard.engine.parity import graph_outputs, sample_clips
-from streamguard.errors import BundleError
+from streamguard.errors import BundleError, CheckpointError
 from streamguard.sealed_files import replacing
 from streamguard.weights.load import save_weights
 
@@ -106,16 +106,18 @@ def make_bundle(
     module.eval()
     with replacing(out) as folder:
         _export(folder, module, progress)
-        if about.net is not None:
-            save_weights(module, folder / PARAMETERS)
         names = _usable() if precisions is None else precisions
         specs, parity = _unmeasured(module, names)
         try:
+            if about.net is not None:
+                save_weights(module, folder / PARAMETERS)
             loose = seal(folder, _fields(module, about, specs, parity))
             specs, parity = _measured(module, loose, clips, progress)
             seal(folder, _fields(module, about, specs, parity))
         except BundleError as exc:
             raise BundleError(str(out), exc.where, exc.problem) from exc
+        except CheckpointError as exc:
+            raise BundleError(str(out), PARAMETERS, f"{exc.where}: {exc.problem}") from exc
     return open_bundle(out)
 
 

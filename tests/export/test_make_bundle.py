@@ -202,6 +202,14 @@ class Silent(Shouting):
     value = float("nan")
 
 
+class Broken(TinyWindow):
+    """Of what it learned, something that it does not even use is no number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spare = nn.Parameter(torch.tensor([float("nan")]))
+
+
 class Forgetful(TinyCausal):
     """It says that it remembers nothing."""
 
@@ -221,6 +229,7 @@ class Drifting(TinyCausal):
     [
         (Shouting, "graphs.window.fp32", "torch gives scores that are no numbers"),
         (Silent, "graphs.window.fp32", "torch gives scores that are no numbers"),
+        (Broken, "network.safetensors", "spare: "),
         (Forgetful, "clip.memory", "the network does not remember what it says"),
         (Drifting, "clip.memory", "the network does not remember what it says"),
     ],
