@@ -96,7 +96,7 @@ def _run_child(path: Path, out: Path, refuse: Refuse) -> None:
     """Returns once the tensors are in `out`."""
     from .child import REFUSED
 
-    command = [sys.executable, "-P", *CHILD, str(path.absolute()), str(out)]
+    command = [sys.executable, "-P", *CHILD, str(path), str(out)]
     words = out.with_name("stderr")
     try:
         with words.open("wb") as stderr:

@@ -84,6 +84,11 @@ def test_shapes_between_the_stages_are_the_published_ones(full: AltFreezing) -> 
     assert logits.shape == (1, 1)
 
 
+def test_weights_are_those_of_layers_only(full: AltFreezing) -> None:
+    """What normalises pixels is part of the network, not of its weights."""
+    assert {name.split(".")[0] for name in full.state_dict()} == {"stem", "stages", "head"}
+
+
 def test_strides_lie_on_the_spatial_convolution(full: AltFreezing) -> None:
     blocks = [module for module in full.modules() if isinstance(module, Block)]
     assert all(block.a.stride == (1, 1, 1) and block.c.stride == (1, 1, 1) for block in blocks)

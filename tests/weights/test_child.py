@@ -192,6 +192,26 @@ def test_torchscript_is_refused_in_words(path: Path) -> None:
     assert refusal(path, path.read_bytes()).problem == "is a TorchScript program; what is read are state_dicts"
 
 
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (
+            RuntimeError("something odd\x1b\n in here"),
+            r"is no sound checkpoint of PyTorch ('something odd\x1b in here')",
+        ),
+        (MemoryError(), "asks for more memory than reading it may take (6 GiB)"),
+    ],
+)
+def test_tensors_that_cannot_even_be_looked_at_are_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, problem: str
+) -> None:
+    def fail(*args: object) -> None:
+        raise error
+
+    monkeypatch.setattr(child, "plain_tensors", fail)
+    assert refusal(path, zipped(some_tensors())).problem == problem
+
+
 # The process. Its limits cannot be taken back, so each runs in one of its own.
 
 

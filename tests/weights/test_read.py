@@ -147,7 +147,6 @@ def test_file_that_eats_memory_is_told_so(tmp_path: Path) -> None:
         ("import sys; sys.exit(3)", "refused it and could not say why"),
         ("import sys; open(sys.argv[2], 'w').write('[1]'); sys.exit(3)", "refused it and could not say why"),
         ("import sys; open(sys.argv[2], 'w').write('hello')", "is no safetensors file, or is cut off"),
-        ("import sys; sys.stdin.read(); sys.exit(6)", "failed with code 6"),
     ],
 )
 def test_whatever_ends_the_process_is_told(pth: Path, monkeypatch: pytest.MonkeyPatch, code: str, problem: str) -> None:
@@ -155,6 +154,20 @@ def test_whatever_ends_the_process_is_told(pth: Path, monkeypatch: pytest.Monkey
     error = refusal(pth)
     assert problem in error.problem
     assert str(error).isprintable()
+
+
+def test_process_gets_nothing_that_we_are_told(pth: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own standard input is a pipe that never ends."""
+    monkeypatch.setattr(read, "CHILD", ("-c", "import sys; sys.stdin.read(); sys.exit(6)"))
+    monkeypatch.setattr(read, "TIME_LIMIT_S", 10)
+    kept, (reading, writing) = os.dup(0), os.pipe()
+    os.dup2(reading, 0)
+    try:
+        assert "failed with code 6" in refusal(pth).problem
+    finally:
+        os.dup2(kept, 0)
+        for handle in (kept, reading, writing):
+            os.close(handle)
 
 
 def test_process_that_hangs_is_ended_and_told(pth: Path, monkeypatch: pytest.MonkeyPatch) -> None:
