@@ -65,7 +65,13 @@ class Gml(MotionNet):
     def __init__(self, options: GmlOptions | None = None) -> None:
         options = options or GmlOptions()
         temporal = chosen_layers(options.temporal, DEPTHWISE, options.motion)
-        super().__init__(size_px=options.size_px, length=options.length, form=options.form, temporal=len(temporal))
+        super().__init__(
+            size_px=options.size_px,
+            length=options.length,
+            form=options.form,
+            width=options.width,
+            temporal=len(temporal),
+        )
         self.options = options
 
         def wide(channels: int) -> int:

@@ -83,7 +83,13 @@ class GmlS(MotionNet):
             raise ValueError(f"temporal: at most {MOST_TEMPORAL} blocks, not {len(temporal)}")
         if options.size_px % GRANULE_PX:
             raise ValueError(f"size_px: must be a multiple of {GRANULE_PX}, not {options.size_px}")
-        super().__init__(size_px=options.size_px, length=options.length, form=options.form, temporal=len(temporal))
+        super().__init__(
+            size_px=options.size_px,
+            length=options.length,
+            form=options.form,
+            width=options.width,
+            temporal=len(temporal),
+        )
         self.options = options
 
         def wide(channels: int) -> int:

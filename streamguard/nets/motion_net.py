@@ -32,6 +32,11 @@ HEAD_DECISIONS = {
 }
 
 
+SIZES_PX = (32, 1024)
+LENGTHS = (1, 256)
+WIDTHS = (0.01, 4.0)
+
+
 class Seen(NamedTuple):
     """What a network makes of each crop, before anything is averaged over time."""
 
@@ -54,9 +59,16 @@ class Maps(NamedTuple):
 
 
 class MotionNet(nn.Module, ABC):
-    def __init__(self, *, size_px: int, length: int, form: Form, temporal: int) -> None:
-        """`temporal`: how many layers look back."""
+    def __init__(self, *, size_px: int, length: int, form: Form, width: float, temporal: int) -> None:
+        """`temporal`: how many layers look back. What is out of bounds is a ValueError: options may be a stranger's."""
         super().__init__()
+        for name, value, (least, most) in (
+            ("size_px", size_px, SIZES_PX),
+            ("length", length, LENGTHS),
+            ("width", width, WIDTHS),
+        ):
+            if not least <= value <= most:
+                raise ValueError(f"{name} is {value:g}; it must be {least:g} to {most:g}")
         self.size_px = size_px
         self.length = length
         self.causal = form == "causal"
@@ -109,8 +121,11 @@ class MotionNet(nn.Module, ABC):
 
     def _averaged(self, scores: Tensor, past: Past) -> Tensor:
         """Scores (N L, K) over time: (N, A, K). The same as classifying mean features: both are linear."""
+        each = scores.unflatten(0, (-1, past.length))  # (N, L, K)
         if not self.causal:
-            return scores.unflatten(0, (-1, past.length)).mean(dim=1, keepdim=True)
+            return each.mean(dim=1, keepdim=True)
+        if self.length == 1:
+            return each
         steps = past.with_recent(scores, self.length - 1).transpose(1, 2)  # (N, K, T - 1 + L)
         total = functional.avg_pool1d(steps, self.length, stride=1) * self.length  # (N, K, L)
         seen = (past.age + 1).clamp(max=self.length)  # (N, L): crops before the first are zeros, and are not counted

@@ -19,20 +19,24 @@ LENGTH = 3
 
 
 def gml(**options: object) -> Gml:
-    net = Gml(GmlOptions(width=0.06, size_px=SIZE_PX, length=LENGTH, **options))  # type: ignore[arg-type]
+    net = Gml(GmlOptions(**{"width": 0.06, "size_px": SIZE_PX, "length": LENGTH, **options}))  # type: ignore[arg-type]
     return shaken(net, moving(8, faces=4, size_px=SIZE_PX, seed=9))
 
 
 def gml_s(**options: object) -> GmlS:
-    net = GmlS(GmlSOptions(width=0.2, size_px=SIZE_PX, length=LENGTH, **options))  # type: ignore[arg-type]
+    net = GmlS(GmlSOptions(**{"width": 0.2, "size_px": SIZE_PX, "length": LENGTH, **options}))  # type: ignore[arg-type]
     return shaken(net, moving(8, faces=4, size_px=SIZE_PX, seed=9))
 
 
-@pytest.fixture(scope="module", params=["gml", "gml-s", "gml-s frames", "gml-s one head"])
+@pytest.fixture(scope="module", params=["gml", "gml-s", "gml-s frames", "gml-s one head", "gml-s T=1", "gml T=8"])
 def net(request: pytest.FixtureRequest) -> MotionNet:
     """One of each kind, with few layers that look back, so that clips are short."""
     if request.param == "gml":
         return gml(form="causal", temporal=(6, 20, 33))
+    if request.param == "gml T=8":
+        return gml(form="causal", temporal=(6,), length=8)
+    if request.param == "gml-s T=1":
+        return gml_s(temporal=(6, 9), length=1)
     if request.param == "gml-s frames":
         return gml_s(motion="none")
     if request.param == "gml-s one head":
@@ -167,7 +171,7 @@ def test_each_head_is_averaged_over_the_crops_that_were_seen_and_no_more_than_T(
     each = net.look(crops.flatten(0, 1), Past.of_clips(crops)).scores  # (L, 2)
     answers = net.answers(crops, Past.of_clips(crops)).scores[0]
     for t in range(7):
-        recent = each[max(0, t - LENGTH + 1) : t + 1]
+        recent = each[max(0, t - net.length + 1) : t + 1]
         torch.testing.assert_close(answers[t], recent.mean(dim=0), rtol=1e-5, atol=1e-5)
 
 
@@ -246,7 +250,8 @@ def test_state_is_what_steps_take_and_give(net: MotionNet) -> None:
     shapes = list(net.state_shapes.values())
     _, state = net.step(moving(1, size_px=SIZE_PX)[:, 0], cleared(net, 1), torch.tensor([0]))
     assert [tuple(each.shape[1:]) for each in state] == shapes
-    assert len(net.state_shapes) == 4 * net.memory // 2 + 1
+    assert len(net.state_shapes) == 4 * net.memory // 2 + (net.length > 1)
+    assert all(all(side > 0 for side in shape) for shape in shapes)
 
 
 def test_asking_for_the_state_moves_nothing() -> None:
@@ -255,3 +260,21 @@ def test_asking_for_the_state_moves_nothing() -> None:
     assert net.state_shapes
     assert net.training
     assert all(torch.equal(before[name], each) for name, each in net.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("size_px", 16, "size_px is 16; it must be 32 to 1024"),
+        ("size_px", 1_000_000, r"size_px is 1e\+06; it must be"),
+        ("length", 0, "length is 0; it must be 1 to 256"),
+        ("width", 1e6, r"width is 1e\+06; it must be 0.01 to 4"),
+        ("width", -1.0, "width is -1; it must be"),
+        ("width", float("nan"), "width is nan; it must be"),
+    ],
+)
+def test_options_out_of_bounds_are_refused_before_anything_is_made_of_them(
+    option: str, value: float, told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        Gml(GmlOptions(**{option: value}))  # type: ignore[arg-type]
