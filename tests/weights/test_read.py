@@ -159,7 +159,7 @@ def test_whatever_ends_the_process_is_told(pth: Path, monkeypatch: pytest.Monkey
 def test_process_gets_nothing_that_we_are_told(pth: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Our own standard input is a pipe that never ends."""
     monkeypatch.setattr(read, "CHILD", ("-c", "import sys; sys.stdin.read(); sys.exit(6)"))
-    monkeypatch.setattr(read, "TIME_LIMIT_S", 10)
+    monkeypatch.setattr(read, "TIME_LIMIT_S", 30.0)
     kept, (reading, writing) = os.dup(0), os.pipe()
     os.dup2(reading, 0)
     try:
