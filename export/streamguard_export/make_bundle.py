@@ -103,7 +103,6 @@ def make_bundle(
     `precisions`: None are those that this processor is made for, of fp32 and bf16. BundleError if the network gives
     what is no number, or something else by steps than by whole clips.
     """
-    module.eval()
     with replacing(out) as folder:
         _export(folder, module, progress)
         names = _usable() if precisions is None else precisions
@@ -119,6 +118,12 @@ def make_bundle(
         except CheckpointError as exc:
             raise BundleError(str(out), PARAMETERS, f"{exc.where}: {exc.problem}") from exc
     return open_bundle(out)
+
+
+def tolerance_for(difference: float, precision: Precision, clips: int) -> float:
+    """What a graph promises, if it was so far from PyTorch on so many clips."""
+    margin = MARGIN if clips >= CLIPS else MARGIN_OF_FEW
+    return max(LEAST_TOLERANCE[precision], rounded_up(margin * difference))
 
 
 def rounded_up(value: float) -> float:
@@ -213,8 +218,7 @@ def _measured(module: nn.Module, bundle: Bundle, clips: int, progress: Progress)
         with closing(OpenVinoBackend(bundle, graph, precision)) as backend:
             found[graph, precision] = _scores(backend, manifest, crops)
         difference = _largest(found[graph, precision], reference[graph])
-        margin = MARGIN if clips >= CLIPS else MARGIN_OF_FEW
-        tolerance = max(LEAST_TOLERANCE[precision], rounded_up(margin * difference))
+        tolerance = tolerance_for(difference, precision, clips)
         specs[graph][precision] = dataclasses.replace(spec, tolerance=tolerance)
     parity = [
         Parity(

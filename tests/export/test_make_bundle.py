@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from streamguard_export import make_bundle as maker
-from streamguard_export.make_bundle import About, make_bundle, rounded_up
+from streamguard_export.make_bundle import About, make_bundle, rounded_up, tolerance_for
 from torch import Tensor, nn
 
 from streamguard.bundle import Bundle, ClipSpec, Graph, NetSpec, OutputSpec, Precision, Provenance, open_bundle
@@ -147,17 +147,9 @@ def test_bf16_is_measured_where_it_is_fast(made: dict[str, tuple[nn.Module, Bund
     [(16, "fp32", 0.00021, 0.0005), (15, "fp32", 0.00021, 0.0009), (16, "fp32", 0, 1e-5), (16, "bf16", 0.001, 0.01)],
 )
 def test_a_tolerance_is_twice_what_was_measured_and_more_if_that_was_little(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    clips: int,
-    precision: Precision,
-    difference: float,
-    tolerance: float,
+    clips: int, precision: Precision, difference: float, tolerance: float
 ) -> None:
-    monkeypatch.setattr(maker, "_largest", lambda some, others: difference)
-    net = seeded(TinyWindow)
-    specs = make_bundle(tmp_path / "bundle", net, ABOUT, clips=clips, precisions=[precision]).manifest.graphs["window"]
-    assert specs[precision].tolerance == tolerance
+    assert tolerance_for(difference, precision, clips) == tolerance
 
 
 @pytest.mark.parametrize(
