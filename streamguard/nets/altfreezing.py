@@ -9,7 +9,6 @@ Shapes: N faces, T crops each, H x W pixels. Numbers of channels are those of wi
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -28,6 +27,12 @@ EXPANSION = 4
 """A block gives this many times the channels that it works on inside."""
 DROPOUT = 0.5
 
+SIZES_PX = (32, 1024)
+"""Halved five times inside."""
+LENGTHS = (2, 256)
+"""Halved once."""
+WIDTHS = (0.01, 4.0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AltFreezingOptions:
@@ -35,17 +40,19 @@ class AltFreezingOptions:
 
     size_px: int = 224
     length: int = 32
-    """T. It is halved once inside."""
+    """T."""
     width: float = 1.0
     """Factor on all numbers of channels. Published weights fit 1 only; tests take less."""
 
     def __post_init__(self) -> None:
-        if self.size_px < 32:
-            raise ValueError(f"size_px is {self.size_px}; it must be at least 32, for five halvings")
-        if self.length < 2:
-            raise ValueError(f"length is {self.length}; it must be at least 2, for one halving")
-        if not (math.isfinite(self.width) and 0 < self.width <= 4):
-            raise ValueError(f"width is {self.width}; it must be above 0 and at most 4")
+        """What is out of bounds is a ValueError: options may be a stranger's."""
+        for name, value, (least, most) in (
+            ("size_px", self.size_px, SIZES_PX),
+            ("length", self.length, LENGTHS),
+            ("width", self.width, WIDTHS),
+        ):
+            if not least <= value <= most:
+                raise ValueError(f"{name} is {value:g}; it must be {least:g} to {most:g}")
 
 
 class AltFreezing(nn.Module):

@@ -173,7 +173,11 @@ def test_options_are_published_ones_by_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("size_px", 31), ("length", 1), ("width", 0.0), ("width", float("nan")), ("width", 5.0)]
+    ("name", "value"),
+    [
+        *(("size_px", 31), ("size_px", 1025), ("length", 1), ("length", 257)),
+        *(("width", 0.0), ("width", float("nan")), ("width", 5.0)),
+    ],
 )
 def test_impossible_options_are_refused_by_name(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=name):
