@@ -99,6 +99,7 @@ def make_bundle(
     progress: Progress = lambda line: None,
 ) -> Bundle:
     """Write the bundle of a network to the folder `out`. An older bundle is replaced, anything else there is refused.
+    The network is in eval mode afterwards.
 
     `precisions`: None are those that this processor is made for, of fp32 and bf16. BundleError if the network gives
     what is no number, or something else by steps than by whole clips.

@@ -34,7 +34,7 @@ COMMANDS = {
     "demo": "scan a test video with a face that is faked by code, or your webcam",
     "faces": "find and follow faces, and print what happens to each; judges nobody",
     "models": "fetch and check the model files that find faces; list the networks that judge them",
-    "bundle": "say what a network's bundle is, check all of it, or pack it",
+    "bundle": "say what a network's bundle is, check all of it, pack it, or make one",
     "doctor": "tell what this machine can run, and how to mend what is missing",
 }
 """Each command's module and its line in the help. Shown without importing any of them."""
