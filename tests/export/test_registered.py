@@ -269,7 +269,7 @@ def test_a_published_checkpoint_at_full_size_becomes_one_too(tmp_path: Path) -> 
 
 def check_at_full_size(folder: Path) -> None:
     assert main(["bundle", "verify", str(folder / "bundle")]) == 0
-    clip = write_video(folder / "one.mp4", pictures_of(one_person(640, 360, 200), 8.0))
+    clip = write_video(folder / "one.mp4", pictures_of(one_person(640, 360, 200), 4.0))
     given = ["--out", str(folder / "out"), "--bundle", str(folder / "bundle"), "--no-video"]
     assert main(["scan", str(clip), *given]) == 0
     events = [event_from_json(line) for line in (folder / "out" / "one" / "events.jsonl").read_text().splitlines()]
