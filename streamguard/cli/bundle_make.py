@@ -84,8 +84,11 @@ def new(args: argparse.Namespace) -> None:
     if not 0 <= args.seed < 1 << 63:
         raise ConfigError("--seed", f"must be 0 to {(1 << 63) - 1}, not {args.seed}")
     for name in ("data", "licence"):
-        if args.weights is None and getattr(args, name) is not None:
+        said = getattr(args, name)
+        if args.weights is None and said is not None:
             raise ConfigError(f"--{name}", "is said of --weights, and there are none")
+        if said is not None and not said.isprintable():  # no bundle would take it, minutes later
+            raise ConfigError(f"--{name}", "must be one line of printable text")
     _check_out(args.out)
     _need_packages("`streamguard bundle new`")
     from streamguard_export.registered import bundle_of_weights, new_bundle

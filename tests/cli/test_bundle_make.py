@@ -110,6 +110,12 @@ def test_what_cannot_be_is_refused_before_any_work(
     assert asked.name == ""
 
 
+def test_what_is_said_of_weights_must_fit_on_a_line(asked: Asked, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bundle", "new", "gml", "out", "--weights", "mine.safetensors", "--data", "two\nlines"]) == 2
+    assert "--data: must be one line of printable text" in capsys.readouterr().err
+    assert asked.name == ""
+
+
 @pytest.mark.parametrize("arguments", ["new gml-s out --option wide=1", "new gml-s out --option size_px=33"])
 def test_an_option_that_there_is_not_ends_with_2(
     capsys: pytest.CaptureFixture[str], arguments: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
