@@ -1,24 +1,52 @@
-"""Writes the numbers of benchmarks/results into README.md, where they stand. Run it after the benchmarks.
+"""Writes the numbers of benchmarks/results into README.md and docs/networks.md, where they stand, and beside them in
+docs/networks.md what the networks' code says of itself. Run it after the benchmarks, and after a change to a network.
 
 python benchmarks/readme.py           # write
-python benchmarks/readme.py --check   # exit code 1 if the README says anything else
+python benchmarks/readme.py --check   # exit code 1 if the pages say anything else
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
+import dataclasses
+import inspect
 import json
 import re
 import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from streamguard.nets.altfreezing import AltFreezing, AltFreezingOptions
+from streamguard.nets.cost import cost_of
+from streamguard.nets.gml import Gml, GmlOptions
+from streamguard.nets.gml_s import GmlS, GmlSOptions
+from streamguard.nets.registry import ENTRIES, options_as_text
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+NETWORKS = ROOT / "docs" / "networks.md"
+SAID_NOWHERE = {"form": "How it looks at time.", "size_px": "Side of a crop."}
+"""Of options that their classes say nothing of."""
+
+
+def measured(name: str) -> dict[str, Any]:
+    """A results file, with what it says of machine and versions."""
+    path = ROOT / "benchmarks" / "results" / f"{name}.json"
+    if not path.exists():
+        raise SystemExit(f"{path.relative_to(ROOT)} is missing: python benchmarks/{name}.py")
+    return dict(json.loads(path.read_text()))
 
 
 def results(name: str) -> dict[str, Any]:
-    return dict(json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())["results"])
+    return dict(measured(name)["results"])
+
+
+# README.md: sentences.
 
 
 def sentences() -> dict[str, str]:
@@ -55,7 +83,7 @@ def sentences() -> dict[str, str]:
     }
 
 
-def filled(text: str) -> str:
+def with_sentences(text: str) -> str:
     for start, sentence in sentences().items():
         pattern = re.escape(start) + r" .*?\.json\)\)\."
         text, count = re.subn(pattern, lambda _, line=f"{start} {sentence}": line, text, flags=re.DOTALL)
@@ -64,18 +92,185 @@ def filled(text: str) -> str:
     return text
 
 
+# docs/networks.md: blocks between marks.
+
+
+def blocks() -> dict[str, str]:
+    """What stands between the marks, by their name."""
+    shared = {key: words for key, words in Gml.DECISIONS.items() if GmlS.DECISIONS.get(key) == words}
+    return {
+        "costs": costs(),
+        "times": times(),
+        "options of gml": options(GmlOptions, ("gml", "gml-causal")),
+        "options of gml-s": options(GmlSOptions, ("gml-s",)),
+        "options of altfreezing": options(AltFreezingOptions, ("altfreezing",)),
+        "decisions of gml and gml-s": decisions(shared),
+        "decisions of gml": decisions(Gml.DECISIONS, less=shared),
+        "decisions of gml-s": decisions(GmlS.DECISIONS, less=shared),
+        "decisions of altfreezing": decisions(AltFreezing.DECISIONS),
+    }
+
+
+def with_blocks(text: str) -> str:
+    for name, block in blocks().items():
+        begin, end = f"<!-- {name}: written by benchmarks/readme.py -->", f"<!-- end of {name} -->"
+        pattern = f"{re.escape(begin)}.*?{re.escape(end)}"
+        text, count = re.subn(pattern, lambda _, all=f"{begin}\n\n{block}\n\n{end}": all, text, flags=re.DOTALL)
+        if count != 1:
+            raise SystemExit(f"docs/networks.md has {count} places between {begin} and {end}; one is needed")
+    return text
+
+
+@cache
+def networks() -> dict[str, dict[str, Any]]:
+    """What was measured, if it was of the networks that there are."""
+    found = results("networks")
+    again = "python benchmarks/networks.py"
+    if found["quick"]:
+        raise SystemExit(f"benchmarks/results/networks.json is of tiny networks: {again}")
+    if list(found["networks"]) != list(ENTRIES):
+        raise SystemExit(f"benchmarks/results/networks.json is of other networks than there are: {again}")
+    for name, entry in ENTRIES.items():
+        now = dataclasses.asdict(cost_of(entry))
+        if changed := [each for each, value in now.items() if found["networks"][name][each] != value]:
+            raise SystemExit(f"{name} was measured with another {changed[0]} than it has: {again}")
+    return dict(found["networks"])
+
+
+def costs() -> str:
+    def row(words: str, cell: Callable[[dict[str, Any]], str]) -> tuple[str, ...]:
+        return words, *(cell(each) for each in networks().values())
+
+    def macs(key: str) -> Callable[[dict[str, Any]], str]:
+        return lambda each: "–" if each[key] is None else f"{each[key] / 1e9:.2f}"
+
+    def span(each: dict[str, Any]) -> str:
+        return f"{(each['memory'] + each['length'] - 1) * each['grid_s']:.2f} s"
+
+    return table(
+        ("", *(f"`{name}`" for name in networks())),
+        [
+            row("sees", lambda each: "back only (causal)" if each["causal"] else "its whole clip at once"),
+            row("crops", lambda each: f"{each['size_px']} px, `{each['recipe']}`"),
+            row("a crop, a score each", lambda each: f"{each['grid_s']:g} s, {each['hop_s']:g} s"),
+            row("T, crops that a score is of", lambda each: str(each["length"])),
+            row("R, crops before them that matter", lambda each: str(each["memory"])),
+            row("from its first crop to its last", span),
+            row("look-ahead", lambda each: f"{each['look_ahead']} crops, {each['look_ahead_s']:g} s"),
+            row("parameters", lambda each: f"{each['parameters'] / 1e6:.2f} M"),
+            row("GMAC a crop of a clip", macs("crop_macs")),
+            row("GMAC a clip (R + T)", macs("clip_macs")),
+            row("GMAC a step", macs("step_macs")),
+            row("GMAC a score", macs("score_macs")),
+        ],
+    )
+
+
+def times() -> str:
+    file = measured("networks")
+    machine, rounds, openvino = file["machine"], file["results"]["rounds"], file["versions"]["openvino"]
+    precisions = list(next(iter(networks().values()))["times"])
+    about = (
+        f"[networks.json](../benchmarks/results/networks.json): {rounds} rounds through all networks on\n"
+        f"{machine['cpu']}, {machine['cores']} cores, OpenVINO {openvino}, commit {file['commit']}.\n"
+        "One face, one core a call. Times are p99 / median in milliseconds, ratios are medians of rounds."
+    )
+    rows = [row for precision in precisions for row in _times_in(precision)]
+    return f"{about}\n\n{table(('', *(f'`{name}`' for name in networks())), rows)}"
+
+
+def _times_in(precision: str) -> Iterator[tuple[str, ...]]:
+    found = [each["times"][precision] for each in networks().values()]
+
+    def ms(key: str) -> Iterator[str]:
+        for each in found:
+            yield f"{_short(each[key]['p99'])} / {_short(each[key]['p50'])}" if key in each else "–"
+
+    def ratio(key: str) -> Iterator[str]:
+        for each in found:
+            yield _short(each[key]["median"]) if key in each else "–"
+
+    yield f"{precision}: a window", *ms("window_ms")
+    yield f"{precision}: a step", *ms("step_ms")
+    yield f"{precision}: a score", *ms("score_ms")
+    yield f"{precision}: a score, to one of `gml-s`", *ratio("score_to_gml-s")
+    yield f"{precision}: a score by steps, to one by windows", *ratio("steps_to_window")
+    yield f"{precision}: share of a core, for one face", *(f"{each['share_of_a_core']:.0%}" for each in found)
+
+
+def _short(value: float) -> str:
+    """About three digits."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def options(cls: type[Any], names: Sequence[str]) -> str:
+    """What each of these networks, of one class, has where nothing else is told."""
+    words = {**SAID_NOWHERE, **_words_of(GmlOptions), **_words_of(cls)}
+    given = [options_as_text(ENTRIES[name].build({}).options) for name in names]
+    hints = get_type_hints(cls)
+    rows = [
+        (f"`{each}`", *(f"`{_ranges(texts[each])}`" for texts in given), _with_choices(words[each], hints[each]))
+        for each in given[0]
+    ]
+    return table(("option", *(f"`{name}`" for name in names), "what it is"), rows)
+
+
+def _words_of(cls: type[Any]) -> dict[str, str]:
+    """The strings under a class' fields."""
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    assert isinstance(tree, ast.ClassDef)
+    found = {}
+    for one, other in pairwise(tree.body):
+        match one, other:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str() as words)):
+                found[name] = " ".join(words.split())
+    return found
+
+
+def _with_choices(words: str, hint: Any) -> str:
+    choices = get_args(hint) if get_origin(hint) is Literal else ()
+    return words if all(each in words for each in choices) else f"{words} One of {', '.join(choices)}."
+
+
+def _ranges(text: str) -> str:
+    """Many numbers in a row as 0 to 33: for people only, options are given with all numbers."""
+    numbers = text.split(",")
+    if len(numbers) < 9 or any(int(b) - int(a) != 1 for a, b in pairwise(numbers)):
+        return text
+    return f"{numbers[0]} to {numbers[-1]}"
+
+
+def decisions(every: Mapping[str, str], less: Iterable[str] = ()) -> str:
+    rows = [(f"`{key}`", words) for key, words in every.items() if key not in less]
+    return table(("about", "what was decided"), rows)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(each.replace('|', chr(92) + '|').replace('*', chr(92) + '*') for each in cells)} |"
+
+    return "\n".join([line(heads), f"|{'---|' * len(heads)}", *map(line, rows)])
+
+
+PAGES: dict[Path, Callable[[str], str]] = {README: with_sentences, NETWORKS: with_blocks}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
-    before = README.read_text()
-    after = filled(before)
-    if args.check:
-        if before != after:
-            sys.stderr.write("README.md and benchmarks/results differ: python benchmarks/readme.py\n")
-        return int(before != after)
-    README.write_text(after)
-    return 0
+    stale = False
+    for page, filled in PAGES.items():
+        before = page.read_text()
+        after = filled(before)
+        if before == after:
+            continue
+        stale = True
+        if args.check:
+            sys.stderr.write(f"{page.relative_to(ROOT)} differs from what it is made of: python benchmarks/readme.py\n")
+        else:
+            page.write_text(after)
+    return int(stale and args.check)
 
 
 if __name__ == "__main__":
