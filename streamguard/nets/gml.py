@@ -89,7 +89,7 @@ class Gml(MotionNet):
         self.bn2 = nn.BatchNorm2d(wide(64))
         self.blocks = nn.ModuleList(
             [
-                Block([separable(64, 128), separable(128, 128)], stride=2, relu_first=False),  # (N L, 128, 55, 55)
+                Block([separable(64, 128), separable(128, 128)], stride=2),  # (N L, 128, 55, 55)
                 Block([separable(128, 256), separable(256, 256)], stride=2),  # (N L, 256, 28, 28)
                 Block([separable(256, 728), separable(728, 728)], stride=2),  # (N L, 728, 14, 14)
                 *(Block([separable(728, 728) for _ in range(3)], stride=1) for _ in range(8)),
@@ -118,13 +118,14 @@ class Gml(MotionNet):
 
 
 class Block(nn.Module):
-    """Xception's: separable convolutions with ReLUs between them, pooling where it strides, and a way past all this."""
+    """Xception's: separable convolutions, each after a ReLU, pooling where it strides, and a way past all this.
 
-    def __init__(self, units: Sequence[SeparableConv], *, stride: int, relu_first: bool = True) -> None:
+    The first block has no ReLU of its own before it, but the stem's."""
+
+    def __init__(self, units: Sequence[SeparableConv], *, stride: int) -> None:
         super().__init__()
         self.units = nn.ModuleList(units)
         self.stride = stride
-        self.relu_first = relu_first
         self.skip: nn.Conv2d | None = None
         if stride != 1:
             self.skip = nn.Conv2d(units[0].channels_in, units[-1].channels_out, 1, stride=stride, bias=False)
@@ -134,8 +135,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, past: Past, energies: list[Tensor]) -> Tensor:
         beside = x if self.skip is None else self.skipbn(self.skip(x))
-        for i, unit in enumerate(self.units):
-            x = unit(functional.relu(x) if i or self.relu_first else x, past, energies)
+        for unit in self.units:
+            x = unit(functional.relu(x), past, energies)
         if self.stride != 1:
             x = functional.max_pool2d(x, 3, stride=self.stride, padding=1)
         return x + beside

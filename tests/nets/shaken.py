@@ -35,6 +35,8 @@ def shaken(net: Net, crops: Tensor | None = None, seed: int = 0) -> Net:
                 inputs = module.weight[0].numel()
                 bound = (6 / inputs) ** 0.5
                 module.weight.copy_(uniform(module.weight, -bound, bound))
+                if module.bias is not None:
+                    module.bias.copy_(uniform(module.bias, -0.3, 0.3))
         if crops is not None:
             norms = [each for each in net.modules() if isinstance(each, nn.BatchNorm2d | nn.BatchNorm3d)]
             momenta = [each.momentum for each in norms]

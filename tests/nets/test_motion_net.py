@@ -194,7 +194,7 @@ def test_crops_of_one_face_do_not_reach_another(net: MotionNet) -> None:
     crops, others = moving(6, faces=2, size_px=SIZE_PX), moving(6, size_px=SIZE_PX, seed=5)
     mixed = torch.cat([crops[:1], others])
     assert_same(net(mixed)[0], net(crops)[0])
-    assert (net(mixed)[1] - net(crops)[1]).abs() > 1e-3
+    assert (net(mixed)[1] - net(crops)[1]).abs() > 1e-4
 
 
 def test_score_is_the_mean_of_both_heads_probabilities() -> None:
@@ -255,7 +255,7 @@ def test_state_is_what_steps_take_and_give(net: MotionNet) -> None:
 
 
 def test_asking_for_the_state_moves_nothing() -> None:
-    net = GmlS(GmlSOptions(width=0.2, size_px=SIZE_PX)).train()
+    net = Gml(GmlOptions(width=0.06, size_px=32)).train()  # so small that norms cannot be trained on one crop
     before = {name: each.clone() for name, each in net.state_dict().items()}
     assert net.state_shapes
     assert net.training
