@@ -107,7 +107,8 @@ def test_no_code_opens_pickles() -> None:
     opened = re.compile(
         r"^\s*(import|from) (pickle|cPickle|dill|joblib|shelve)\b|allow_pickle=True|weights_only=False", re.M
     )
-    code = [path for path in FILES if path.suffix == ".py" and path != Path(__file__)]
+    trap = ROOT / "tests" / "weights" / "test_child.py"  # shows that the trap it sets would have caught somebody
+    code = [path for path in FILES if path.suffix == ".py" and path not in (Path(__file__), trap)]
     assert [str(path.relative_to(ROOT)) for path in code if opened.search(text_of(path))] == []
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -131,6 +132,7 @@ def _as_json(entry: Entry, cost: Cost | None) -> dict[str, object]:
         "grid_s": entry.grid_s,
         "hop_s": entry.hop_s,
         "recipe": entry.recipe,
+        "options": None if cost is None else entry.options(),
         "cost": None if cost is None else dataclasses.asdict(cost),
     }
 
@@ -154,10 +156,13 @@ def _table(entries: Iterable[Entry], costs: dict[str, Cost]) -> Iterator[str]:
             "yes" if cost.causal else "no",
         )
         yield f"{'':<16} {entry.summary}"
+        options = " ".join(f"{name}={value}" for name, value in entry.options().items())
+        yield from textwrap.wrap(options, 110, initial_indent=f"{'':<16} ", subsequent_indent=f"{'':<16} ")
     if costs:
         yield ""
         yield "A score rests on T crops of one face and on R before them, which a causal network remembers instead of"
         yield "looking at them again. GMAC: thousand million multiply-adds; python -m streamguard.nets tells for what."
+        yield "Options, as `streamguard bundle new --option` takes them, are shown with their values."
 
 
 _ROW = "{:<16} {:>10}  {:>10}  {:>6}  {:>3}  {:>3}  {:>11}  {}"

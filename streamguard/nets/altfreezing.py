@@ -1,8 +1,9 @@
 """AltFreezing (CVPR 2023): a 3D ResNet-50 of the I3D kind that looks at 32 crops of one face at once, one logit out.
 
 The shapes are those of the published checkpoint, so that its weights fit (weights/altfreezing.py maps their names).
-Most kernels see either one moment (1x3x3) or one point over time (3x1x1). That is what the paper's training rests on:
-it holds still now the ones, now the others (training/alternate.py), so that the network cannot live on either alone.
+All kernels larger than 1x1x1, but the stem's, see either one moment (1x3x3) or one point over time (3x1x1). That is
+what the paper's training rests on: it holds still now the ones, now the others (training/alternate.py), so that the
+network cannot live on either alone.
 
 Shapes: N faces, T crops each, H x W pixels. Numbers of channels are those of width 1.
 """

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
@@ -51,10 +52,18 @@ class Entry:
 
     def build(self, given: Mapping[str, str] = {}) -> nn.Module:
         """The network with these options over the preset over the defaults, with weights as for training anew."""
-        module = import_module(f"{__package__}.{self.module}")
-        options = options_from_text(getattr(module, self.options_class), {**self.preset, **given})
-        net: nn.Module = getattr(module, self.network)(options)
+        net: nn.Module = getattr(self._module(), self.network)(self._options(given))
         return net.eval()
+
+    def options(self) -> dict[str, str]:
+        """All that `build` takes, as text, with the values that it has without being given any. Needs torch, too."""
+        return options_as_text(self._options({}))
+
+    def _options(self, given: Mapping[str, str]) -> Any:
+        return options_from_text(getattr(self._module(), self.options_class), {**self.preset, **given})
+
+    def _module(self) -> ModuleType:
+        return import_module(f"{__package__}.{self.module}")
 
 
 ENTRIES: dict[str, Entry] = {

@@ -80,10 +80,11 @@ def test_nets_lists_each_network_with_its_cost(
     register(monkeypatch, alone=True)
     assert main(["models", "nets"]) == 0
     told = capsys.readouterr()
-    heading, row, summary, *_ = told.out.splitlines()
+    heading, row, summary, options, *_ = told.out.splitlines()
     assert heading.split() == ["network", "parameters", "a", "score", "every", "T", "R", "looks", "ahead", "causal"]
     assert row.split() == ["standin", "0.0", "M", "0.0", "GMAC", "0.3", "s", "4", "2", "0", "s", "yes"]
     assert summary.strip() == "counted by hand"
+    assert options.split() == ["causal=yes", "head=wide", "extra=", "note=", "size_px=8", "length=4", "width=1.0"]
     assert told.err == ""
 
 
@@ -98,6 +99,7 @@ def test_nets_tells_programs_the_same(capsys: pytest.CaptureFixture[str], monkey
                 "grid_s": 0.1,
                 "hop_s": 0.3,
                 "recipe": "square",
+                "options": {**entry.options(), "head": "wide", "width": "1.0"},
                 "cost": dataclasses.asdict(cost_of(entry)),
             }
         ]
