@@ -85,7 +85,7 @@ class ChannelTaps(nn.Module):
     def forward(self, x: Tensor, past: Past) -> Tensor:
         one_back = past.one_back(x)
         if self.form == "centred":
-            taps = (one_back, x, _one_ahead(x, past.length))
+            taps = (one_back, x, past.one_ahead(x))
         else:
             taps = (past.one_back(one_back), one_back, x)
         return taps[0] * self.weight[0] + taps[1] * self.weight[1] + taps[2] * self.weight[2]  # (N L, C, h, w)
@@ -153,12 +153,6 @@ def mean_energy(energies: Sequence[Tensor]) -> Tensor:
     size = energies[len(energies) // 2].shape[1:]
     maps = [functional.interpolate(each[:, None], size, mode="bilinear", antialias=True)[:, 0] for each in energies]
     return torch.stack(maps).mean(dim=0)
-
-
-def _one_ahead(x: Tensor, length: int) -> Tensor:
-    """x (N L, C, h, w) one crop later, zeros after the last."""
-    steps = x.unflatten(0, (-1, length))  # (N, L, C, h, w)
-    return torch.cat([steps[:, 1:], torch.zeros_like(steps[:, :1])], dim=1).flatten(0, 1)
 
 
 def _depthwise(channels: int) -> nn.Conv2d:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 class Past:
@@ -25,7 +26,7 @@ class Past:
         self.kept: list[Tensor] = []
         """The state after this run, once it is through."""
         self._given = None if state is None else list(state)
-        self._since = {least: (age >= least).flatten()[:, None, None, None] for least in (1, 2)}  # (N L, 1, 1, 1)
+        self._younger = {than: (age < than).flatten()[:, None, None, None] for than in (1, 2)}  # (N L, 1, 1, 1)
 
     @classmethod
     def of_clips(cls, crops: Tensor) -> Past:
@@ -35,11 +36,17 @@ class Past:
     def one_back(self, x: Tensor) -> Tensor:
         """x (N L, ...) as it was one crop earlier; takes and keeps one tensor (N, ...)."""
         steps = x.unflatten(0, (-1, self.length))  # (N, L, ...)
-        last = torch.zeros_like(steps[:, 0]) if self._given is None else self._given.pop(0)  # (N, ...)
         self.kept.append(steps[:, -1])
+        if self._given is None:
+            return _shifted(steps, 1).flatten(0, 1)
+        last = self._given.pop(0)  # (N, ...)
         if self.length == 1:  # nothing to put together: a step costs no copies
             return last
         return torch.cat([last[:, None], steps[:, :-1]], dim=1).flatten(0, 1)
+
+    def one_ahead(self, x: Tensor) -> Tensor:
+        """x (N L, ...) as it will be one crop later, zeros after the last: for networks that see whole clips only."""
+        return _shifted(x.unflatten(0, (-1, self.length)), -1).flatten(0, 1)
 
     def with_recent(self, x: Tensor, count: int) -> Tensor:
         """x (N L, K) after the `count` crops before: (N, count + L, K); takes and keeps one tensor (N, count, K)."""
@@ -51,4 +58,10 @@ class Past:
 
     def since(self, x: Tensor, age: int) -> Tensor:
         """x (N L, C, h, w), and zeros where a face is younger than `age`."""
-        return torch.where(self._since[age], x, torch.zeros_like(x))
+        return x.masked_fill(self._younger[age], 0)
+
+
+def _shifted(steps: Tensor, by: int) -> Tensor:
+    """(N, L, ...) one later (1) or one earlier (-1), with zeros in the place that is free."""
+    rest = (0, 0) * (steps.dim() - 2)
+    return functional.pad(steps[:, :-1], (*rest, 1, 0)) if by == 1 else functional.pad(steps[:, 1:], (*rest, 0, 1))
