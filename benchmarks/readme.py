@@ -25,13 +25,11 @@ from streamguard.nets.altfreezing import AltFreezing, AltFreezingOptions
 from streamguard.nets.cost import cost_of
 from streamguard.nets.gml import Gml, GmlOptions
 from streamguard.nets.gml_s import GmlS, GmlSOptions
-from streamguard.nets.registry import ENTRIES, options_as_text
+from streamguard.nets.registry import ENTRIES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 NETWORKS = ROOT / "docs" / "networks.md"
-SAID_NOWHERE = {"form": "How it looks at time.", "size_px": "Side of a crop."}
-"""Of options that their classes say nothing of."""
 
 
 def measured(name: str) -> dict[str, Any]:
@@ -205,8 +203,8 @@ def _short(value: float) -> str:
 
 def options(cls: type[Any], names: Sequence[str]) -> str:
     """What each of these networks, of one class, has where nothing else is told."""
-    words = {**SAID_NOWHERE, **_words_of(GmlOptions), **_words_of(cls)}
-    given = [options_as_text(ENTRIES[name].build({}).options) for name in names]
+    words = _words_of(cls)
+    given = [ENTRIES[name].options() for name in names]
     hints = get_type_hints(cls)
     rows = [
         (f"`{each}`", *(f"`{_ranges(texts[each])}`" for texts in given), _with_choices(words[each], hints[each]))

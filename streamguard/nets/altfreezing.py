@@ -40,6 +40,7 @@ class AltFreezingOptions:
     """The published network, unless told otherwise."""
 
     size_px: int = 224
+    """Side of a crop."""
     length: int = 32
     """T."""
     width: float = 1.0

@@ -38,6 +38,7 @@ ANOMALY_AFTER = 5
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GmlOptions:
     form: Form = "centred"
+    """How it looks at time: centred, the paper's way, or causal, so that crops can come one by one."""
     motion: Motion = "mcb"
     """none: plain Xception. cstm: taps in time only. stm: and CMM, as in the paper's ablation. mcb: GML's own."""
     temporal: tuple[int, ...] = tuple(range(DEPTHWISE))
@@ -47,6 +48,7 @@ class GmlOptions:
     anomaly_classifier: bool = True
     """And its own classifier; without it, the branch does nothing but be trained."""
     size_px: int = 224
+    """Side of a crop."""
     length: int = 8
     """T."""
     width: float = 1.0

@@ -52,13 +52,17 @@ GRANULE_PX = 32
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GmlSOptions:
     form: Form = "causal"
+    """centred only for comparison."""
     motion: Motion = "mcb"
     """none: plain EfficientNet-Lite0, crop by crop. cstm, stm: as in gml.py, for comparison."""
     temporal: tuple[int, ...] = (2, 4, 6, 7, 9, 10)
     """Blocks whose depthwise convolution sees motion: at most eight, none of 1, 3, 5 and 11, which stride."""
     anomaly: bool = True
+    """With the anomaly branch."""
     anomaly_classifier: bool = True
+    """And its own classifier; without it, the branch does nothing but be trained."""
     size_px: int = 160
+    """Side of a crop; a multiple of 32."""
     length: int = 8
     """T."""
     width: float = 1.0
