@@ -26,11 +26,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from common import percentiles, save
-from streamguard_export.make_bundle import About, _export, _fields, _unmeasured
+from streamguard_export.make_bundle import About, unmeasured_bundle
 from streamguard_export.registered import build
 from torch import nn
 
-from streamguard.bundle import Bundle, Graph, Precision, Provenance, seal
+from streamguard.bundle import Bundle, Graph, Precision, Provenance
 from streamguard.engine.backend import Backend
 from streamguard.engine.backend_openvino import OpenVinoBackend, fast_precisions
 from streamguard.engine.parity import sample_clips
@@ -115,8 +115,9 @@ def exported(folder: Path, entry: Entry, net: nn.Module, precisions: Sequence[Pr
         provenance=Provenance(data="none", commit="none", licence="Apache-2.0"),
     )
     folder.mkdir()
-    _export(folder, net, lambda line: say(f"{entry.name}: {line}"))
-    return seal(folder, _fields(net, about, *_unmeasured(net, precisions)))
+    return unmeasured_bundle(
+        folder, net, about, precisions=precisions, progress=lambda line: say(f"{entry.name}: {line}")
+    )
 
 
 def runners(bundle: Bundle, entry: Entry, cost: Cost, stack: ExitStack) -> Iterator[tuple[Key, Runner]]:

@@ -167,8 +167,7 @@ def replacing(out: Path) -> Iterator[Path]:
     filling fails. An older bundle is replaced; anything else at `out` is refused, before the work begins.
     """
     out = Path(os.path.abspath(out))
-    if os.path.lexists(out) and not _is_bundle_folder(out):
-        raise ConfigError("OUT", f"{out} is there and is no bundle: it is not overwritten. Name another folder")
+    check_replaceable(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=out.parent, prefix=".bundle-"))
@@ -180,6 +179,12 @@ def replacing(out: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as exc:
         raise _cannot_write(out, exc) from exc
+
+
+def check_replaceable(out: Path) -> None:
+    """For makers, before they begin: what is at `out`, if anything, is a bundle; else ConfigError."""
+    if os.path.lexists(out) and not _is_bundle_folder(out):
+        raise ConfigError("OUT", f"{out} is there and is no bundle: it is not overwritten. Name another folder")
 
 
 def _is_bundle_folder(path: Path) -> bool:

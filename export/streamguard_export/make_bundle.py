@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ from streamguard.engine.backend_torch import TorchBackend
 from streamguard.engine.output import raw_scores
 from streamguard.engine.parity import graph_outputs, sample_clips
 from streamguard.errors import BundleError, CheckpointError
+from streamguard.nets.contract import CausalNet, ClipNet
 from streamguard.sealed_files import replacing
 from streamguard.weights.load import save_weights
 
@@ -57,21 +58,6 @@ MOST_APART = 1e-3
 
 Progress = Callable[[str], object]
 Specs = dict[Graph, dict[Precision, GraphSpec]]
-
-
-class ClipNet(Protocol):
-    """What every network of nets/ is besides an nn.Module. `step` and `state_shapes` only where it is causal."""
-
-    @property
-    def size_px(self) -> int: ...
-    @property
-    def length(self) -> int: ...
-    @property
-    def memory(self) -> int: ...
-    @property
-    def causal(self) -> bool: ...
-    @property
-    def state_shapes(self) -> dict[str, tuple[int, ...]]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,14 +90,10 @@ def make_bundle(
     `precisions`: None are those that this processor is made for, of fp32 and bf16. BundleError if the network gives
     what is no number, or something else by steps than by whole clips.
     """
+    names = usable_precisions() if precisions is None else precisions
     with replacing(out) as folder:
-        _export(folder, module, progress)
-        names = _usable() if precisions is None else precisions
-        specs, parity = _unmeasured(module, names)
         try:
-            if about.net is not None:
-                save_weights(module, folder / PARAMETERS)
-            loose = seal(folder, _fields(module, about, specs, parity))
+            loose = unmeasured_bundle(folder, module, about, precisions=names, progress=progress)
             specs, parity = _measured(module, loose, clips, progress)
             seal(folder, _fields(module, about, specs, parity))
         except BundleError as exc:
@@ -125,6 +107,28 @@ def tolerance_for(difference: float, precision: Precision, clips: int) -> float:
     """What a graph promises, if it was so far from PyTorch on so many clips."""
     margin = MARGIN if clips >= CLIPS else MARGIN_OF_FEW
     return max(LEAST_TOLERANCE[precision], rounded_up(margin * difference))
+
+
+def unmeasured_bundle(
+    folder: Path,
+    module: nn.Module,
+    about: About,
+    *,
+    precisions: Sequence[Precision],
+    progress: Progress = lambda line: None,
+) -> Bundle:
+    """In an empty folder: one that opens and runs, and promises nothing of how near to PyTorch its scores are."""
+    module.eval()
+    _export(folder, module, progress)
+    if about.net is not None:
+        save_weights(module, folder / PARAMETERS)
+    return seal(folder, _fields(module, about, *_unmeasured(module, precisions)))
+
+
+def usable_precisions() -> tuple[Precision, ...]:
+    """bf16 only where it is fast: elsewhere nobody could measure it in good time, or would run it."""
+    _, fast = fast_precisions()
+    return ("fp32", "bf16") if "bf16" in fast else ("fp32",)
 
 
 def rounded_up(value: float) -> float:
@@ -156,7 +160,7 @@ def _zeros(net: ClipNet) -> dict[str, Tensor]:
 
 
 def _state_shapes(net: ClipNet) -> dict[str, tuple[int, ...]]:
-    return net.state_shapes if net.causal else {}
+    return cast(CausalNet, net).state_shapes if net.causal else {}
 
 
 def _fields(module: nn.Module, about: About, specs: Specs, parity: Sequence[Parity]) -> dict[str, Any]:
@@ -184,12 +188,6 @@ def _fields(module: nn.Module, about: About, specs: Specs, parity: Sequence[Pari
 
 
 # What is promised, and what is measured.
-
-
-def _usable() -> tuple[Precision, ...]:
-    """bf16 only where it is fast: elsewhere nobody could measure it in good time, or would run it."""
-    _, fast = fast_precisions()
-    return ("fp32", "bf16") if "bf16" in fast else ("fp32",)
 
 
 def _unmeasured(module: nn.Module, precisions: Sequence[Precision]) -> tuple[Specs, list[Parity]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Protocol, cast
+from typing import cast
 
 import torch
 from torch import nn
@@ -13,6 +13,7 @@ from torch import nn
 from streamguard.bundle import Bundle, NetSpec, Provenance
 from streamguard.errors import BundleError, ConfigError
 from streamguard.nets.altfreezing import AltFreezing
+from streamguard.nets.contract import ClipNet
 from streamguard.nets.cost import META, cost_of
 from streamguard.nets.registry import ENTRIES, Entry, options_as_text
 from streamguard.strict import shown
@@ -110,15 +111,6 @@ def network_of(bundle: Bundle) -> nn.Module:
     return net
 
 
-class _Described(Protocol):
-    """What a registered network tells of itself."""
-
-    DECISIONS: ClassVar[dict[str, str]]
-
-    @property
-    def options(self) -> object: ...
-
-
 def _of_file(
     out: Path, entry: Entry, net: nn.Module, file: Path, *, data: str, licence: str, progress: Progress
 ) -> Bundle:
@@ -132,7 +124,7 @@ def _of_file(
 def _make(
     out: Path, entry: Entry, net: nn.Module, version: str, provenance: Provenance, *, trained: bool, progress: Progress
 ) -> Bundle:
-    told = cast(_Described, net)
+    told = cast(ClipNet, net)
     options = options_as_text(told.options)
     about = About(
         network=entry.name,

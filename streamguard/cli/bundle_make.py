@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, MissingPackageError
+from ..sealed_files import check_replaceable
 from .main import Subparsers
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def add_new(actions: Subparsers) -> None:
     new.add_argument(
         "--option", action="append", default=[], metavar="NAME=VALUE", help="another value than its own; repeatable"
     )
-    new.add_argument("--seed", type=int, default=0, metavar="N", help="of the random weights; default: 0")
+    new.add_argument("--seed", type=int, metavar="N", help="of the random weights; default: 0")
     new.add_argument(
         "--weights",
         type=Path,
@@ -81,8 +82,11 @@ def add_import(actions: Subparsers) -> None:
 def new(args: argparse.Namespace) -> None:
     entry = _entry(args.network)
     options = _options(args.option)
-    if not 0 <= args.seed < 1 << 63:
-        raise ConfigError("--seed", f"must be 0 to {(1 << 63) - 1}, not {args.seed}")
+    seed = 0 if args.seed is None else args.seed
+    if not 0 <= seed < 1 << 63:
+        raise ConfigError("--seed", f"must be 0 to {(1 << 63) - 1}, not {seed}")
+    if args.seed is not None and args.weights is not None:
+        raise ConfigError("--seed", "is of random weights, and --weights are not")
     for name in ("data", "licence"):
         said = getattr(args, name)
         if args.weights is None and said is not None:
@@ -94,7 +98,7 @@ def new(args: argparse.Namespace) -> None:
     from streamguard_export.registered import bundle_of_weights, new_bundle
 
     if args.weights is None:
-        bundle = new_bundle(args.out, entry, options, seed=args.seed, progress=_progress())
+        bundle = new_bundle(args.out, entry, options, seed=seed, progress=_progress())
     else:
         bundle = bundle_of_weights(
             args.out,
@@ -141,6 +145,7 @@ def _options(given: list[str]) -> Mapping[str, str]:
 def _check_out(out: Path) -> None:
     if out.suffix.lower() == ".zip":
         raise ConfigError("OUT", f"{out} would be a folder; `streamguard bundle pack` makes a zip of one afterwards")
+    check_replaceable(out)
 
 
 def _need_packages(what: str) -> None:

@@ -156,13 +156,18 @@ def _table(entries: Iterable[Entry], costs: dict[str, Cost]) -> Iterator[str]:
             "yes" if cost.causal else "no",
         )
         yield f"{'':<16} {entry.summary}"
-        options = " ".join(f"{name}={value}" for name, value in entry.options().items())
-        yield from textwrap.wrap(options, 110, initial_indent=f"{'':<16} ", subsequent_indent=f"{'':<16} ")
+        yield from _wrapped([f"{name}={value}" for name, value in entry.options().items()])
     if costs:
         yield ""
         yield "A score rests on T crops of one face and on R before them, which a causal network remembers instead of"
         yield "looking at them again. GMAC: thousand million multiply-adds; python -m streamguard.nets tells for what."
         yield "Options, as `streamguard bundle new --option` takes them, are shown with their values."
+
+
+def _wrapped(options: Iterable[str]) -> Iterator[str]:
+    """On lines of their own, none of them cut: they are there to be copied."""
+    lines = textwrap.TextWrapper(width=94, break_long_words=False, break_on_hyphens=False).wrap(" ".join(options))
+    yield from (f"{'':<16} {line}" for line in lines)
 
 
 _ROW = "{:<16} {:>10}  {:>10}  {:>6}  {:>3}  {:>3}  {:>11}  {}"

@@ -162,7 +162,7 @@ def unrounded_channels() -> Part:
 
 
 def figures() -> list[Figure]:
-    """Those of nets.md, the project's notes, were derived there from papers and published code."""
+    """Of papers and published code, derived by hand before anything here was written; and of others."""
     altfreezing, gml, bare = cost("altfreezing"), cost("gml"), cost("gml", anomaly="no")
     every = options_as_text(GmlOptions())["temporal"]
     step_macs = cost("gml-causal", temporal=every).step_macs or 0
@@ -176,28 +176,26 @@ def figures() -> list[Figure]:
     as_many = "running means and variances of norms, which that figure contains"
     rounded = {"that figure is 8 times one that was rounded to 5.29": bare.clip_macs - 8 * 5.29e9}
     gml_lite = "gml-s anomaly=no motion=none size_px=224"
-    mcb = "nets.md 4.3 (with MCB)"
-    plain = "nets.md 4.3 (plain Xception)"
+    code = "derived from the published code by hand"
+    paper = "derived from the paper by hand"
     keras = "Keras' table of applications"
     li14 = "README of d-li14/efficientnet-lite.pytorch"
     return [
+        Figure("altfreezing", SIZE, "27.17", code, altfreezing.parameters, {no_norms: altfreezing.norm_parameters}),
+        Figure("altfreezing", CLIP, "113.6", code, altfreezing.clip_macs),
+        Figure("gml", SIZE, "24.2", paper, gml.parameters, {no_branch: branch, no_norms: bare.norm_parameters}),
+        Figure("gml", CROP, "5.29", paper, gml.crop_macs, {no_branch: branch_macs / gml.clip_crops}),
+        Figure("gml anomaly=no", SIZE, "24.2", paper, bare.parameters, {no_norms: bare.norm_parameters}),
+        Figure("gml anomaly=no", CROP, "5.29", paper, bare.crop_macs),
+        Figure("gml anomaly=no", CLIP, "42.3", paper, bare.clip_macs, rounded),
         Figure(
-            "altfreezing", SIZE, "27.17", "nets.md 1.1", altfreezing.parameters, {no_norms: altfreezing.norm_parameters}
-        ),
-        Figure("altfreezing", CLIP, "113.6", "nets.md 1.1", altfreezing.clip_macs),
-        Figure("gml", SIZE, "24.2", mcb, gml.parameters, {no_branch: branch, no_norms: bare.norm_parameters}),
-        Figure("gml", CROP, "5.29", mcb, gml.crop_macs, {no_branch: branch_macs / gml.clip_crops}),
-        Figure("gml anomaly=no", SIZE, "24.2", mcb, bare.parameters, {no_norms: bare.norm_parameters}),
-        Figure("gml anomaly=no", CROP, "5.29", mcb, bare.crop_macs),
-        Figure("gml anomaly=no", CLIP, "42.3", "nets.md 4.3 g", bare.clip_macs, rounded),
-        Figure(
-            *("gml-causal, every layer", STEP, "5.3", "nets.md 4.3 g", step_macs),
+            *("gml-causal, every layer", STEP, "5.3", paper, step_macs),
             {no_branch: branch_macs / gml.clip_crops},
         ),
-        Figure("the anomaly branch of gml", SIZE, "5.1", "nets.md 4.3 h", branch),
-        Figure("the anomaly branch of gml", CLIP, "7.9", "nets.md 4.3 h", branch_macs),
-        Figure("gml anomaly=no motion=none", SIZE, "20.8", plain, xception.parameters),
-        Figure("gml anomaly=no motion=none", CROP, "4.55", plain, xception.crop_macs),
+        Figure("the anomaly branch of gml", SIZE, "5.1", paper, branch),
+        Figure("the anomaly branch of gml", CLIP, "7.9", paper, branch_macs),
+        Figure("gml anomaly=no motion=none", SIZE, "20.8", paper, xception.parameters),
+        Figure("gml anomaly=no motion=none", CROP, "4.55", paper, xception.crop_macs),
         Figure(
             *("gml anomaly=no motion=none", SIZE, "22.910480", keras, xception.parameters),
             {**_lacks(thousand.parameters), as_many: -xception.norm_parameters},

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .contract import check_bounds
+
 STEM_CHANNELS = 64
 PIXEL_MEAN = (0.485, 0.456, 0.406)
 PIXEL_STD = (0.229, 0.224, 0.225)
@@ -28,12 +30,6 @@ EXPANSION = 4
 """A block gives this many times the channels that it works on inside."""
 DROPOUT = 0.5
 
-SIZES_PX = (32, 1024)
-"""Halved five times inside."""
-LENGTHS = (2, 256)
-"""Halved once."""
-WIDTHS = (0.01, 4.0)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AltFreezingOptions:
@@ -42,19 +38,12 @@ class AltFreezingOptions:
     size_px: int = 224
     """Side of a crop."""
     length: int = 32
-    """T."""
+    """T: crops that an answer is of."""
     width: float = 1.0
     """Factor on all numbers of channels. Published weights fit 1 only; tests take less."""
 
     def __post_init__(self) -> None:
-        """What is out of bounds is a ValueError: options may be a stranger's."""
-        for name, value, (least, most) in (
-            ("size_px", self.size_px, SIZES_PX),
-            ("length", self.length, LENGTHS),
-            ("width", self.width, WIDTHS),
-        ):
-            if not least <= value <= most:
-                raise ValueError(f"{name} is {value:g}; it must be {least:g} to {most:g}")
+        check_bounds(size_px=self.size_px, length=self.length, width=self.width, least_length=2)  # halved once inside
 
 
 class AltFreezing(nn.Module):
@@ -62,9 +51,9 @@ class AltFreezing(nn.Module):
 
     DECISIONS: ClassVar[dict[str, str]] = {
         "head": "mean over all moments and places: at 32x224x224 the published pool of 16x7x7, and any size will do",
-        "initial convolutions": "He, normal, by the number of outputs",
-        "initial norms": "the last of each block begins at 0: an untrained block hands on its input",
-        "initial head": "normal with deviation 0.01, bias 0",
+        "start.convolutions": "He, normal, by the number of outputs",
+        "start.norms": "the last of each block begins at 0: an untrained block hands on its input",
+        "start.head": "normal with deviation 0.01, bias 0",
     }
 
     mean: Tensor

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from .contract import ClipNet
 from .registry import Entry
 
 META = torch.device("meta")
@@ -59,20 +60,21 @@ class Cost:
 
     @property
     def crop_macs(self) -> float:
-        """The clip's share: of a causal network about a step's, less what the head does once a clip."""
+        """The clip's share: of a causal network a step's."""
         return self.clip_macs / self.clip_crops
 
 
 def cost_of(entry: Entry, given: Mapping[str, str] = {}) -> Cost:
     """The network of `entry.build(given)`, made and run on the meta device."""
     with META:
-        net: Any = entry.build(given)
+        module = entry.build(given)
+        net = cast(ClipNet, module)
         clip = _pixels(1, net.memory + net.length, net.size_px)
-        clip_macs = macs(net, lambda: net(clip))
-        step_macs = _macs_of_step(net) if net.causal else None
+        clip_macs = macs(module, lambda: module(clip))
+        step_macs = _macs_of_step(module) if net.causal else None
     return Cost(
-        parameters=_parameters(net.modules()),
-        norm_parameters=_parameters(each for each in net.modules() if isinstance(each, _BatchNorm)),
+        parameters=_parameters(module.modules()),
+        norm_parameters=_parameters(each for each in module.modules() if isinstance(each, _BatchNorm)),
         size_px=net.size_px,
         length=net.length,
         memory=net.memory,

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .anomaly import ANOMALY_DECISIONS, CLASSES, AnomalyBranch
+from .contract import check_bounds
 from .motion import MOTION_DECISIONS, Form, Motion, MotionConsistencyBlock, chosen_layers
 from .motion_net import HEAD_DECISIONS, MotionNet, Seen
 from .past import Past
@@ -32,7 +33,7 @@ DEPTHWISE = 34
 PIXEL_MEAN = PIXEL_STD = 127.5
 """As Xception's ImageNet weights were trained."""
 ANOMALY_AFTER = 5
-"""Block."""
+"""Which block's features the anomaly branch reads, of 1 to 12."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +47,16 @@ class GmlOptions:
     anomaly: bool = True
     """With the anomaly branch."""
     anomaly_classifier: bool = True
-    """And its own classifier; without it, the branch does nothing but be trained."""
+    """With a classifier of the branch's own; without it, the branch does nothing but be trained."""
     size_px: int = 224
     """Side of a crop."""
     length: int = 8
-    """T."""
+    """T: crops that an answer is averaged over."""
     width: float = 1.0
     """Factor on all numbers of channels, for experiments and tests."""
+
+    def __post_init__(self) -> None:
+        check_bounds(size_px=self.size_px, length=self.length, width=self.width)
 
 
 class Gml(MotionNet):
@@ -67,13 +71,7 @@ class Gml(MotionNet):
     def __init__(self, options: GmlOptions | None = None) -> None:
         options = options or GmlOptions()
         temporal = chosen_layers(options.temporal, DEPTHWISE, options.motion)
-        super().__init__(
-            size_px=options.size_px,
-            length=options.length,
-            form=options.form,
-            width=options.width,
-            temporal=len(temporal),
-        )
+        super().__init__(size_px=options.size_px, length=options.length, form=options.form, temporal=len(temporal))
         self.options = options
 
         def wide(channels: int) -> int:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .anomaly import ANOMALY_DECISIONS, CLASSES, AnomalyBranch
+from .contract import check_bounds
 from .motion import MOTION_DECISIONS, Form, Motion, MotionConsistencyBlock, chosen_layers
 from .motion_net import HEAD_DECISIONS, MotionNet, Seen
 from .past import Past
@@ -40,6 +41,7 @@ BLOCKS = 16
 STRIDED = frozenset({1, 3, 5, 11})
 MOST_TEMPORAL = 8
 ANOMALY_AFTER = 10
+"""Which block's features the anomaly branch reads, of 0 to 15."""
 EPSILON, MOMENTUM = 1e-3, 0.01
 """Of the norms, as published."""
 PIXEL_MEAN, PIXEL_STD = 127.0, 128.0
@@ -54,19 +56,22 @@ class GmlSOptions:
     form: Form = "causal"
     """centred only for comparison."""
     motion: Motion = "mcb"
-    """none: plain EfficientNet-Lite0, crop by crop. cstm, stm: as in gml.py, for comparison."""
+    """none: plain EfficientNet-Lite0, crop by crop. cstm, stm: as in `gml`, for comparison. mcb: GML's own."""
     temporal: tuple[int, ...] = (2, 4, 6, 7, 9, 10)
     """Blocks whose depthwise convolution sees motion: at most eight, none of 1, 3, 5 and 11, which stride."""
     anomaly: bool = True
     """With the anomaly branch."""
     anomaly_classifier: bool = True
-    """And its own classifier; without it, the branch does nothing but be trained."""
+    """With a classifier of the branch's own; without it, the branch does nothing but be trained."""
     size_px: int = 160
     """Side of a crop; a multiple of 32."""
     length: int = 8
-    """T."""
+    """T: crops that an answer is averaged over."""
     width: float = 1.0
     """Factor on all numbers of channels, for experiments and tests."""
+
+    def __post_init__(self) -> None:
+        check_bounds(size_px=self.size_px, length=self.length, width=self.width)
 
 
 class GmlS(MotionNet):
@@ -74,7 +79,7 @@ class GmlS(MotionNet):
         **MOTION_DECISIONS,
         **ANOMALY_DECISIONS,
         **HEAD_DECISIONS,
-        "layers": "blocks 2, 4, 6, 7, 9 and 10 see motion: where faces are 40 to 10 cells wide; R = 12 crops, 1 s",
+        "layers": "which blocks see motion is an option: by default six that see a crop as 40 to 10 cells, R = 12",
         "pixels": "RGB, (x - 127) / 128, as EfficientNet-Lite0's ImageNet weights were trained",
     }
 
@@ -87,13 +92,7 @@ class GmlS(MotionNet):
             raise ValueError(f"temporal: at most {MOST_TEMPORAL} blocks, not {len(temporal)}")
         if options.size_px % GRANULE_PX:
             raise ValueError(f"size_px: must be a multiple of {GRANULE_PX}, not {options.size_px}")
-        super().__init__(
-            size_px=options.size_px,
-            length=options.length,
-            form=options.form,
-            width=options.width,
-            temporal=len(temporal),
-        )
+        super().__init__(size_px=options.size_px, length=options.length, form=options.form, temporal=len(temporal))
         self.options = options
 
         def wide(channels: int) -> int:

@@ -32,11 +32,6 @@ HEAD_DECISIONS = {
 }
 
 
-SIZES_PX = (32, 1024)
-LENGTHS = (1, 256)
-WIDTHS = (0.01, 4.0)
-
-
 class Seen(NamedTuple):
     """What a network makes of each crop, before anything is averaged over time."""
 
@@ -59,16 +54,9 @@ class Maps(NamedTuple):
 
 
 class MotionNet(nn.Module, ABC):
-    def __init__(self, *, size_px: int, length: int, form: Form, width: float, temporal: int) -> None:
-        """`temporal`: how many layers look back. What is out of bounds is a ValueError: options may be a stranger's."""
+    def __init__(self, *, size_px: int, length: int, form: Form, temporal: int) -> None:
+        """`temporal`: how many layers look back."""
         super().__init__()
-        for name, value, (least, most) in (
-            ("size_px", size_px, SIZES_PX),
-            ("length", length, LENGTHS),
-            ("width", width, WIDTHS),
-        ):
-            if not least <= value <= most:
-                raise ValueError(f"{name} is {value:g}; it must be {least:g} to {most:g}")
         self.size_px = size_px
         self.length = length
         self.causal = form == "causal"

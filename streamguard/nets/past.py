@@ -57,7 +57,7 @@ class Past:
         return steps
 
     def since(self, x: Tensor, age: int) -> Tensor:
-        """x (N L, C, h, w), and zeros where a face is younger than `age`."""
+        """x (N L, C, h, w), and zeros where a face is younger than `age`, 1 or 2 crops."""
         return x.masked_fill(self._younger[age], 0)
 
 

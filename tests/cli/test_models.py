@@ -88,6 +88,14 @@ def test_nets_lists_each_network_with_its_cost(
     assert told.err == ""
 
 
+def test_nets_shows_options_as_they_can_be_given(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whole: a list that is broken within a number would be another network's."""
+    assert main(["models", "nets"]) == 0
+    words = capsys.readouterr().out.split()
+    for entry in ENTRIES.values():
+        assert {f"{name}={value}" for name, value in entry.options().items()} <= set(words)
+
+
 def test_nets_tells_programs_the_same(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     entry = register(monkeypatch, alone=True)
     assert main(["models", "nets", "--json"]) == 0
