@@ -17,6 +17,12 @@ from streamguard.errors import CheckpointError
 registered = pytest.importorskip("streamguard_export.registered", reason="pip install 'streamguard[export]'")
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that OUT is not there, whatever is in the folder that tests are run from."""
+    monkeypatch.chdir(tmp_path)
+
+
 @dataclasses.dataclass
 class Asked:
     """What was handed to streamguard_export: the function's name, and its arguments less `progress`."""
