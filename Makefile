@@ -12,9 +12,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 help:
 	@echo "New here? Type: make demo    (sets up a virtual environment, scans a test video, and writes a report of it)"
 	@echo
-	@echo "  make setup      virtual environment in $(VENV) with everything for development, and the face models"
+	@echo "  make setup      virtual environment in $(VENV) with everything for development, face models, EfficientNet-Lite0 (19 MB)"
 	@echo "  make demo       scan a test video with a faked face, and write a report to out/demo"
-	@echo "  make test       the tests; those that need real servers are skipped where these are not installed"
+	@echo "  make test       the tests (fetches EfficientNet-Lite0's weights first, 19 MB); without real servers, theirs are skipped"
 	@echo "  make test-full  the tests with long counts, and memory over 200,000 frames (about an hour)"
 	@echo "  make check      lint, format, types, and whether generated code is fresh"
 	@echo "  make bench      measure; results go to benchmarks/results"

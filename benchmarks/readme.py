@@ -150,7 +150,7 @@ def costs() -> str:
         [
             row("sees", lambda each: "back only (causal)" if each["causal"] else "its whole clip at once"),
             row("crops", lambda each: f"{each['size_px']} px, `{each['recipe']}`"),
-            row("a crop, a score each", lambda each: f"{each['grid_s']:g} s, {each['hop_s']:g} s"),
+            row("one crop every, one score every", lambda each: f"{each['grid_s']:g} s, {each['hop_s']:g} s"),
             row("T, crops that a score is of", lambda each: str(each["length"])),
             row("R, crops before them that matter", lambda each: str(each["memory"])),
             row("from its first crop to its last", span),
@@ -171,10 +171,19 @@ def times() -> str:
     about = (
         f"[networks.json](../benchmarks/results/networks.json): {rounds} rounds through all networks on\n"
         f"{machine['cpu']}, {machine['cores']} cores, OpenVINO {openvino}, commit {file['commit']}.\n"
-        "One face, one core a call. Times are p99 / median in milliseconds, ratios are medians of rounds."
+        "One face, one core a call. Times are p99 / median in milliseconds, ratios are medians of rounds.\n"
+        "Windows of more than 100 GMAC ran in every fourth round only: the p99 of so few runs is nearly their worst."
     )
-    rows = [row for precision in precisions for row in _times_in(precision)]
+    runs = [(f"runs of a {each}", *_runs(f"{each}_ms", precisions[0])) for each in ("window", "step", "score")]
+    rows = runs + [row for precision in precisions for row in _times_in(precision)]
     return f"{about}\n\n{table(('', *(f'`{name}`' for name in networks())), rows)}"
+
+
+def _runs(key: str, precision: str) -> Iterator[str]:
+    """The same at each precision."""
+    for each in networks().values():
+        found = each["times"][precision]
+        yield str(found[key]["runs"]) if key in found else "–"
 
 
 def _times_in(precision: str) -> Iterator[tuple[str, ...]]:
@@ -207,7 +216,7 @@ def options(cls: type[Any], names: Sequence[str]) -> str:
     given = [ENTRIES[name].options() for name in names]
     hints = get_type_hints(cls)
     rows = [
-        (f"`{each}`", *(f"`{_ranges(texts[each])}`" for texts in given), _with_choices(words[each], hints[each]))
+        (f"`{each}`", *(_shortened(texts[each]) for texts in given), _with_choices(words[each], hints[each]))
         for each in given[0]
     ]
     return table(("option", *(f"`{name}`" for name in names), "what it is"), rows)
@@ -230,12 +239,12 @@ def _with_choices(words: str, hint: Any) -> str:
     return words if all(each in words for each in choices) else f"{words} One of {', '.join(choices)}."
 
 
-def _ranges(text: str) -> str:
-    """Many numbers in a row as 0 to 33: for people only, options are given with all numbers."""
+def _shortened(text: str) -> str:
+    """Many numbers from 0 on: their ends only."""
     numbers = text.split(",")
-    if len(numbers) < 9 or any(int(b) - int(a) != 1 for a, b in pairwise(numbers)):
-        return text
-    return f"{numbers[0]} to {numbers[-1]}"
+    if len(numbers) < 9 or numbers != [str(i) for i in range(len(numbers))]:
+        return f"`{text}`"
+    return f"all {len(numbers)}: `0,1,...,{numbers[-1]}`"
 
 
 def decisions(every: Mapping[str, str], less: Iterable[str] = ()) -> str:

@@ -26,7 +26,7 @@ pull     fetch what is missing or damaged
 list     tell what is here, by presence and size
 verify   read every file and hold it against its sha256; exit code 1 if one that is needed is not as it should be
 
-What judges faces is made here, trained, and kept in bundles:
+Networks that judge faces are here as code, untrained; bundles hold them with weights:
 
 nets     list the networks that there are, with what each costs and remembers
 """
