@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from .anomaly import ANOMALY_DECISIONS, CLASSES, AnomalyBranch
 from .contract import check_bounds
-from .motion import MOTION_DECISIONS, Form, Motion, MotionConsistencyBlock, chosen_layers
+from .motion import MOTION_DECISIONS, Form, Motion, MotionConsistencyBlock, chosen_layers, fill_convolutions
 from .motion_net import HEAD_DECISIONS, MotionNet, Seen
 from .past import Past
 
@@ -65,6 +65,8 @@ class Gml(MotionNet):
         **ANOMALY_DECISIONS,
         **HEAD_DECISIONS,
         "layers": "all depthwise convolutions of Xception may see motion; its two stem convolutions see single crops",
+        "start.blocks": "without ImageNet weights blocks 4 to 11 and the branch's begin as their shortcuts, K as above",
+        "anomaly.past": "the branch knows only the past that blocks 1 to 5 see: in gml-causal two layers' of eight",
         "pixels": "RGB, (x - 127.5) / 127.5, as Xception's ImageNet weights were trained",
     }
 
@@ -100,10 +102,9 @@ class Gml(MotionNet):
         self.conv4 = separable(1536, 2048)  # (N L, 2048, 7, 7)
         self.classifier = nn.Linear(wide(2048), CLASSES)
         self.anomaly = AnomalyBranch(wide(728), classifier=options.anomaly_classifier) if options.anomaly else None
-        _fill_weights(self)
+        fill_convolutions(self, depthwise="linear")
 
-    def look(self, crops: Tensor, past: Past) -> Seen:
-        energies: list[Tensor] = []
+    def look(self, crops: Tensor, past: Past, energies: list[Tensor] | None = None) -> Seen:
         x = (crops.permute(0, 3, 1, 2).float() - PIXEL_MEAN) / PIXEL_STD  # (N L, 3, H, W)
         x = functional.relu(self.bn1(self.conv1(x)))
         x = functional.relu(self.bn2(self.conv2(x)))
@@ -114,7 +115,7 @@ class Gml(MotionNet):
                 anomaly = self.anomaly(x)
         x = functional.relu(self.conv3(x, past, energies))
         x = functional.relu(self.conv4(x, past, energies))
-        return Seen(self.classifier(x.mean(dim=(2, 3))), anomaly, energies)
+        return Seen(self.classifier(x.mean(dim=(2, 3))), anomaly)
 
 
 class Block(nn.Module):
@@ -133,7 +134,7 @@ class Block(nn.Module):
         else:
             nn.init.zeros_(units[-1].bn.weight)  # begins as its shortcut: signals do not grow from block to block
 
-    def forward(self, x: Tensor, past: Past, energies: list[Tensor]) -> Tensor:
+    def forward(self, x: Tensor, past: Past, energies: list[Tensor] | None) -> Tensor:
         beside = x if self.skip is None else self.skipbn(self.skip(x))
         for unit in self.units:
             x = unit(functional.relu(x), past, energies)
@@ -154,13 +155,5 @@ class SeparableConv(nn.Module):
         self.pointwise = nn.Conv2d(channels_in, channels_out, 1, bias=False)
         self.bn = nn.BatchNorm2d(channels_out)
 
-    def forward(self, x: Tensor, past: Past, energies: list[Tensor]) -> Tensor:
+    def forward(self, x: Tensor, past: Past, energies: list[Tensor] | None) -> Tensor:
         return self.bn(self.pointwise(self.depthwise(x, past, energies)))
-
-
-def _fill_weights(net: Gml) -> None:
-    """For those who have no ImageNet weights: He's, where a ReLU comes before."""
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d):
-            depthwise = module.groups > 1
-            nn.init.kaiming_normal_(module.weight, nonlinearity="linear" if depthwise else "relu")

@@ -18,12 +18,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from .anomaly import ANOMALY_DECISIONS, CLASSES, AnomalyBranch
 from .contract import check_bounds
-from .motion import MOTION_DECISIONS, Form, Motion, MotionConsistencyBlock, chosen_layers
+from .motion import MOTION_DECISIONS, Form, Motion, MotionConsistencyBlock, chosen_layers, fill_convolutions
 from .motion_net import HEAD_DECISIONS, MotionNet, Seen
 from .past import Past
 
@@ -80,6 +81,8 @@ class GmlS(MotionNet):
         **ANOMALY_DECISIONS,
         **HEAD_DECISIONS,
         "layers": "which blocks see motion is an option: by default six that see a crop as 40 to 10 cells, R = 12",
+        "dropout": "0.2 before the classifier, one draw for all crops of a clip; no stochastic depth",
+        "norms": "those of EfficientNet-Lite0 as published; motion's and the branch's as PyTorch makes them",
         "pixels": "RGB, (x - 127) / 128, as EfficientNet-Lite0's ImageNet weights were trained",
     }
 
@@ -114,13 +117,11 @@ class GmlS(MotionNet):
         )
         self.head = _conv(wide(320), wide(1280), 1)  # (N L, 1280, 5, 5)
         self.head_bn = _norm(wide(1280))
-        self.dropout = nn.Dropout(DROPOUT)
         self.classifier = nn.Linear(wide(1280), CLASSES)
         self.anomaly = AnomalyBranch(wide(112), classifier=options.anomaly_classifier) if options.anomaly else None
-        _fill_weights(self)
+        fill_convolutions(self, depthwise="relu")
 
-    def look(self, crops: Tensor, past: Past) -> Seen:
-        energies: list[Tensor] = []
+    def look(self, crops: Tensor, past: Past, energies: list[Tensor] | None = None) -> Seen:
         x = (crops.permute(0, 3, 1, 2).float() - PIXEL_MEAN) / PIXEL_STD  # (N L, 3, H, W)
         x = functional.relu6(self.stem_bn(self.stem(x)))
         anomaly = None
@@ -129,7 +130,14 @@ class GmlS(MotionNet):
             if i == ANOMALY_AFTER and self.anomaly is not None:
                 anomaly = self.anomaly(x)
         x = functional.relu6(self.head_bn(self.head(x)))
-        return Seen(self.classifier(self.dropout(x.mean(dim=(2, 3)))), anomaly, energies)
+        return Seen(self.classifier(self._dropped(x.mean(dim=(2, 3)), past)), anomaly)
+
+    def _dropped(self, x: Tensor, past: Past) -> Tensor:
+        """In training, the same of x (N L, C) for all crops of a clip: else the mean over time would undo it."""
+        if not self.training:
+            return x
+        steps = x.unflatten(0, (-1, past.length))  # (N, L, C)
+        return (steps * functional.dropout(torch.ones_like(steps[:, :1]), DROPOUT)).flatten(0, 1)
 
 
 class InvertedBottleneck(nn.Module):
@@ -148,7 +156,7 @@ class InvertedBottleneck(nn.Module):
         self.project_bn = _norm(channels_out)
         self.shortcut = stride == 1 and channels_in == channels_out
 
-    def forward(self, x: Tensor, past: Past, energies: list[Tensor]) -> Tensor:
+    def forward(self, x: Tensor, past: Past, energies: list[Tensor] | None) -> Tensor:
         beside = x
         if self.expand is not None and self.expand_bn is not None:
             x = functional.relu6(self.expand_bn(self.expand(x)))
@@ -183,10 +191,3 @@ def _blocks() -> Iterator[tuple[int, int, int, int, int]]:
         for i in range(count):
             yield inside, out, kernel, stride if i == 0 else 1, expand
             inside = out
-
-
-def _fill_weights(net: GmlS) -> None:
-    """For those who have no ImageNet weights: He's."""
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

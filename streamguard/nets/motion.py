@@ -41,6 +41,8 @@ MOTION_DECISIONS = {
     "motion.reduction": "C // 16 channels, at least 1: a sixteenth of 728 is no whole number, and is taken as 45",
     "motion.expand": "M and MM come back to C channels by a 1 x 1 convolution and BatchNorm of their own each",
     "motion.start": "the norms' scales begin at 0 and the taps as (this crop only): the image network, exactly",
+    "motion.kernel": "K begins as the identity: M is the plain difference until training moves it",
+    "motion.norms": "PyTorch's own epsilon and momentum; their statistics include the zeros of the first crops",
     "motion.inside": "no other norm or activation; what follows the depthwise convolution follows the block",
     "motion.first": "M is 0 at the first crop, MM at the first two",
     "motion.causal": "taps at t - 2, t - 1, t instead of t - 1, t, t + 1; zeros beyond the ends in both forms",
@@ -62,13 +64,16 @@ class MotionConsistencyBlock(nn.Module):
         elif motion == "stm":
             self.motion = ChannelwiseMotion(channels)
 
-    def forward(self, x: Tensor, past: Past, energies: list[Tensor]) -> Tensor:
-        """x (N L, C, h, w). How much moved is added to `energies`, for heat maps: (N L, h, w)."""
+    def forward(self, x: Tensor, past: Past, energies: list[Tensor] | None = None) -> Tensor:
+        """x (N L, C, h, w). With `energies`, for heat maps and in eval mode: what motion adds to this block, as a share
+        of what it is added to, is put there: (N L, h, w)."""
         features = self.space(x if self.time is None else self.time(x, past))  # (N L, C, h, w)
         if self.motion is None:
             return features
-        moved, energy = self.motion(x, past)
-        energies.append(energy)
+        moved = self.motion(x, past)
+        if energies is not None:
+            added = (moved - self.motion.at_rest()).abs().mean(dim=1)  # (N L, h, w)
+            energies.append(added / features.abs().mean(dim=(1, 2, 3))[:, None, None].clamp(min=1e-6))
         return features + moved
 
 
@@ -102,14 +107,18 @@ class MotionConsistency(nn.Module):
         super().__init__()
         reduced = reduced_channels(channels)
         self.reduce = nn.Conv2d(channels, reduced, 1, bias=False)
-        self.foretell = _depthwise(reduced)  # K
+        self.foretell = _foretelling(reduced)  # K
         self.expand_first = _back_to(channels, reduced)
         self.expand_second = _back_to(channels, reduced)
 
-    def forward(self, x: Tensor, past: Past) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, past: Past) -> Tensor:
         first, second = self.orders(x, past)
-        energy = (first.abs() + second.abs()).mean(dim=1)  # (N L, h, w)
-        return self.expand_first(first) + self.expand_second(second), energy  # (N L, C, h, w)
+        return self.expand_first(first) + self.expand_second(second)  # (N L, C, h, w)
+
+    def at_rest(self) -> Tensor:
+        """What it gives where nothing moves: (1, C, 1, 1)."""
+        nothing = self.reduce.weight.new_zeros(1, self.reduce.out_channels, 1, 1)
+        return self.expand_first(nothing) + self.expand_second(nothing)
 
     def orders(self, x: Tensor, past: Past) -> tuple[Tensor, Tensor]:
         """M and MM, equations (1) and (2): (N L, C / 16, h, w) each."""
@@ -126,13 +135,28 @@ class ChannelwiseMotion(nn.Module):
         super().__init__()
         reduced = reduced_channels(channels)
         self.reduce = nn.Conv2d(channels, reduced, 1, bias=False)
-        self.transform = _depthwise(reduced)
+        self.transform = _foretelling(reduced)
         self.expand = _back_to(channels, reduced)
 
-    def forward(self, x: Tensor, past: Past) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, past: Past) -> Tensor:
         now = self.reduce(x)
         change = past.since(self.transform(now) - past.one_back(now), age=1)  # (N L, C / 16, h, w)
-        return self.expand(change), change.abs().mean(dim=1)
+        return self.expand(change)  # (N L, C, h, w)
+
+    def at_rest(self) -> Tensor:
+        """What it gives where nothing moves: (1, C, 1, 1)."""
+        return self.expand(self.reduce.weight.new_zeros(1, self.reduce.out_channels, 1, 1))
+
+
+def fill_convolutions(net: nn.Module, *, depthwise: Literal["linear", "relu"]) -> None:
+    """He's weights, for those who have no ImageNet weights; kernels that foretell stay what they begin as.
+
+    `depthwise`: what comes after depthwise convolutions."""
+    foretelling = {each.foretell for each in net.modules() if isinstance(each, MotionConsistency)}
+    foretelling |= {each.transform for each in net.modules() if isinstance(each, ChannelwiseMotion)}
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d) and module not in foretelling:
+            nn.init.kaiming_normal_(module.weight, nonlinearity=depthwise if module.groups > 1 else "relu")
 
 
 def chosen_layers(temporal: Sequence[int], layers: int, motion: Motion) -> frozenset[int]:
@@ -155,8 +179,12 @@ def mean_energy(energies: Sequence[Tensor]) -> Tensor:
     return torch.stack(maps).mean(dim=0)
 
 
-def _depthwise(channels: int) -> nn.Conv2d:
-    return nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+def _foretelling(channels: int) -> nn.Conv2d:
+    """Channel-wise 3 x 3 that begins as the identity: a random one would pass looks for motion."""
+    kernel = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
+    nn.init.zeros_(kernel.weight)
+    nn.init.ones_(kernel.weight[:, :, 1:2, 1:2])
+    return kernel
 
 
 def _back_to(channels: int, reduced: int) -> nn.Sequential:

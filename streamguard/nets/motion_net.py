@@ -37,7 +37,6 @@ class Seen(NamedTuple):
 
     scores: Tensor  # (N L, 2): of real and fake
     anomaly: Anomaly | None
-    energies: list[Tensor]  # of each block that sees motion, (N L, h, w)
 
 
 class Answers(NamedTuple):
@@ -50,7 +49,7 @@ class Answers(NamedTuple):
 
 class Maps(NamedTuple):
     anomaly: Tensor | None  # (N, L, h, w): mean of |F*|
-    motion: Tensor | None  # (N, L, h, w): mean of |M| + |MM|
+    motion: Tensor | None  # (N, L, h, w): what motion adds, as a share of what is seen without it
 
 
 class MotionNet(nn.Module, ABC):
@@ -64,8 +63,8 @@ class MotionNet(nn.Module, ABC):
         self.look_ahead = 0 if self.causal else length - 1
 
     @abstractmethod
-    def look(self, crops: Tensor, past: Past) -> Seen:
-        """At crops (N L, H, W, 3) uint8 RGB."""
+    def look(self, crops: Tensor, past: Past, energies: list[Tensor] | None = None) -> Seen:
+        """At crops (N L, H, W, 3) uint8 RGB. `energies`: see MotionConsistencyBlock."""
 
     def forward(self, crops: Tensor) -> Tensor:
         """Crops (N, L, H, W, 3) uint8 RGB give logits (N, 1), positive for FAKE."""
@@ -76,8 +75,12 @@ class MotionNet(nn.Module, ABC):
 
         Gives logits (N, 1) and the next state. A state begins as zeros: `state_shapes`.
         """
+        if not self.causal:
+            raise TypeError(f"this {type(self).__name__} is centred: it sees whole clips, and takes no steps")
         past = Past(age[:, None], state)
-        return logit(self.answers(crops[:, None], past)), past.kept
+        answers = self.answers(crops[:, None], past)
+        past.check_used_up()
+        return logit(answers), past.kept
 
     def answers(self, crops: Tensor, past: Past) -> Answers:
         """Of crops (N, L, H, W, 3) after a past."""
@@ -91,11 +94,12 @@ class MotionNet(nn.Module, ABC):
         return Answers(both[..., :CLASSES], both[..., CLASSES:], features)
 
     def maps(self, crops: Tensor) -> Maps:
-        """Of clips (N, L, H, W, 3)."""
-        seen = self.look(crops.flatten(0, 1), Past.of_clips(crops))
+        """Of clips (N, L, H, W, 3), in eval mode."""
+        energies: list[Tensor] = []
+        seen = self.look(crops.flatten(0, 1), Past.of_clips(crops), energies)
         length = crops.shape[1]
         anomaly = None if seen.anomaly is None else seen.anomaly.features.abs().mean(dim=1).unflatten(0, (-1, length))
-        motion = mean_energy(seen.energies).unflatten(0, (-1, length)) if seen.energies else None
+        motion = mean_energy(energies).unflatten(0, (-1, length)) if energies else None
         return Maps(anomaly, motion)
 
     @cached_property

@@ -36,10 +36,11 @@ class Past:
     def one_back(self, x: Tensor) -> Tensor:
         """x (N L, ...) as it was one crop earlier; takes and keeps one tensor (N, ...)."""
         steps = x.unflatten(0, (-1, self.length))  # (N, L, ...)
-        self.kept.append(steps[:, -1])
+        # A copy: x may be what was given, and who gives a state may write the next one in its place.
+        self.kept.append(steps[:, -1].clone())
         if self._given is None:
             return _shifted(steps, 1).flatten(0, 1)
-        last = self._given.pop(0)  # (N, ...)
+        last = self._take()  # (N, ...)
         if self.length == 1:  # nothing to put together: a step costs no copies
             return last
         return torch.cat([last[:, None], steps[:, :-1]], dim=1).flatten(0, 1)
@@ -51,10 +52,21 @@ class Past:
     def with_recent(self, x: Tensor, count: int) -> Tensor:
         """x (N L, K) after the `count` crops before: (N, count + L, K); takes and keeps one tensor (N, count, K)."""
         steps = x.unflatten(0, (-1, self.length))  # (N, L, K)
-        before = steps.new_zeros(steps.shape[0], count, steps.shape[2]) if self._given is None else self._given.pop(0)
+        before = steps.new_zeros(steps.shape[0], count, steps.shape[2]) if self._given is None else self._take()
         steps = torch.cat([before, steps], dim=1)
         self.kept.append(steps[:, steps.shape[1] - count :])
         return steps
+
+    def check_used_up(self) -> None:
+        """ValueError if the state had more tensors than the network's layers took: it was another network's."""
+        if self._given:
+            raise ValueError(f"the state has {len(self._given)} tensors more than this network keeps")
+
+    def _take(self) -> Tensor:
+        assert self._given is not None
+        if not self._given:
+            raise ValueError("the state has fewer tensors than this network keeps")
+        return self._given.pop(0)
 
     def since(self, x: Tensor, age: int) -> Tensor:
         """x (N L, C, h, w), and zeros where a face is younger than `age`, 1 or 2 crops."""

@@ -8,6 +8,7 @@ import torch
 from streamguard.nets.cost import cost_of
 from streamguard.nets.gml_s import BLOCKS, STRIDED, GmlS, GmlSOptions
 from streamguard.nets.motion import ChannelTaps, MotionConsistencyBlock
+from streamguard.nets.past import Past
 from streamguard.nets.registry import ENTRIES
 
 from .shaken import moving
@@ -58,3 +59,17 @@ def test_at_full_size_it_remembers_a_second_and_looks_at_fields_of_ten_and_five_
     maps = net.eval().maps(torch.zeros(1, 1, 160, 160, 3, dtype=torch.uint8))
     assert maps.anomaly is not None
     assert maps.anomaly.shape == (1, 1, 10, 10)
+
+
+@torch.no_grad()
+def test_dropout_is_one_draw_for_a_clip_and_only_in_training() -> None:
+    """Drawn for each crop, the mean over time would undo most of it."""
+    torch.manual_seed(0)
+    net = GmlS(GmlSOptions(width=0.1, size_px=64, motion="none", anomaly=False))
+    still = moving(1, faces=4).expand(4, 6, 64, 64, 3)
+    for training in (True, False):
+        net.train(training)
+        scores = net.look(still.flatten(0, 1), Past.of_clips(still)).scores.unflatten(0, (4, 6))
+        torch.testing.assert_close(scores, scores[:, :1].expand_as(scores), rtol=1e-4, atol=1e-4)
+        again = net.look(still.flatten(0, 1), Past.of_clips(still)).scores.unflatten(0, (4, 6))
+        assert ((again - scores).abs().max() > 1e-3) == training

@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from streamguard.nets.gml import Gml, GmlOptions
+from streamguard.nets.gml_s import GmlS, GmlSOptions
 from streamguard.nets.motion import (
     ChannelTaps,
     ChannelwiseMotion,
@@ -56,23 +58,30 @@ def identity(kernel: nn.Conv2d) -> None:
         kernel.weight[:, :, 1, 1] = 1
 
 
-@torch.no_grad()
 def test_both_orders_are_the_papers_equations() -> None:
-    consistency = MotionConsistency(CHANNELS)
+    """In their values, and in what they teach: D and K learn from every place where they stand."""
+    consistency = shaken(MotionConsistency(CHANNELS))
     x = features()
     first, second = orders(consistency, x)
     kernel = consistency.foretell.weight
+    wanted = []
     for n in range(len(x)):
         reduced = consistency.reduce(x[n])  # D (L, C / 16, h, w)
-        wanted_first, wanted_second = torch.zeros_like(reduced), torch.zeros_like(reduced)
-        for t in range(1, LENGTH):
-            wanted_first[t] = reduced[t] - convolved(kernel, reduced[t - 1])  # (1)
-        for t in range(2, LENGTH):
-            wanted_second[t] = wanted_first[t] - convolved(kernel, wanted_first[t - 1])  # (2)
-        torch.testing.assert_close(first[n], wanted_first, rtol=1e-5, atol=1e-5)
-        torch.testing.assert_close(second[n], wanted_second, rtol=1e-5, atol=1e-5)
+        one = [torch.zeros_like(reduced[0])] + [
+            reduced[t] - convolved(kernel, reduced[t - 1]) for t in range(1, LENGTH)
+        ]  # (1)
+        two = [torch.zeros_like(reduced[0])] * 2 + [
+            one[t] - convolved(kernel, one[t - 1]) for t in range(2, LENGTH)
+        ]  # (2)
+        torch.testing.assert_close(first[n], torch.stack(one), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(second[n], torch.stack(two), rtol=1e-5, atol=1e-5)
+        wanted.append(torch.stack(one).square().sum() + torch.stack(two).square().sum())
     assert first[:, 1:].abs().amax(dim=(2, 3, 4)).min() > 0.1
     assert second[:, 2:].abs().amax(dim=(2, 3, 4)).min() > 0.1
+    learned = [consistency.reduce.weight, kernel]
+    by_hand = torch.autograd.grad(torch.stack(wanted).sum(), learned)
+    found = torch.autograd.grad(first.square().sum() + second.square().sum(), learned)
+    torch.testing.assert_close(found, by_hand, rtol=1e-4, atol=1e-3)
 
 
 @torch.no_grad()
@@ -121,13 +130,12 @@ def test_ablations_motion_subtracts_the_crop_before_from_the_transformed_one() -
     cmm = ChannelwiseMotion(CHANNELS)
     shaken(cmm)
     x = features(faces=1)
-    moved, energy = cmm(x.flatten(0, 1), Past.of_clips(x))
+    moved = cmm(x.flatten(0, 1), Past.of_clips(x))
     reduced = cmm.reduce(x[0])
     wanted = torch.zeros_like(reduced)
     for t in range(1, LENGTH):
         wanted[t] = convolved(cmm.transform.weight, reduced[t]) - reduced[t - 1]
     torch.testing.assert_close(moved, cmm.expand(wanted), rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(energy, wanted.abs().mean(dim=1), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("form", ["centred", "causal"])
@@ -137,7 +145,7 @@ def test_a_block_begins_as_the_convolution_that_it_replaces(form: Form, motion: 
     space = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, groups=CHANNELS, bias=False)
     block = MotionConsistencyBlock(space, motion, form).eval()
     x = features()
-    found = block(x.flatten(0, 1), Past.of_clips(x), [])
+    found = block(x.flatten(0, 1), Past.of_clips(x))
     torch.testing.assert_close(found, space(x.flatten(0, 1)), rtol=0, atol=0)
 
 
@@ -147,7 +155,7 @@ def test_motion_paths_learn_from_the_first_step_on(motion: Motion) -> None:
     space = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, groups=CHANNELS, bias=False)
     block = MotionConsistencyBlock(space, motion, "causal")
     x = features()
-    (block(x.flatten(0, 1), Past.of_clips(x), []) * features(seed=1).flatten(0, 1)).sum().backward()
+    (block(x.flatten(0, 1), Past.of_clips(x)) * features(seed=1).flatten(0, 1)).sum().backward()
     scales = [module.weight for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
     assert len(scales) == (2 if motion == "mcb" else 1)
     for scale in scales:
@@ -168,9 +176,14 @@ def test_a_block_adds_its_three_parts() -> None:
     wanted = still + block.motion.expand_first(first) + block.motion.expand_second(second)
     energies: list[Tensor] = []
     torch.testing.assert_close(block(flat, Past.of_clips(x), energies), wanted)
-    torch.testing.assert_close(energies[0], (first.abs() + second.abs()).mean(dim=1))
+    nothing = torch.zeros_like(first)
+    rest = block.motion.expand_first(nothing) + block.motion.expand_second(nothing)
+    added = (wanted - still - rest).abs().mean(dim=1)
+    torch.testing.assert_close(
+        energies[0], added / still.abs().mean(dim=(1, 2, 3))[:, None, None], rtol=1e-4, atol=1e-5
+    )
     for part in (still, block.motion.expand_first(first), block.motion.expand_second(second)):
-        assert (block(flat, Past.of_clips(x), []) - part).abs().max() > 0.1
+        assert (block(flat, Past.of_clips(x)) - part).abs().max() > 0.1
 
 
 @pytest.mark.parametrize(("form", "crops_back"), [("centred", (1, 0, -1)), ("causal", (2, 1, 0))])
@@ -198,7 +211,7 @@ def test_one_by_one_equals_all_at_once(motion: Motion) -> None:
     state = [torch.zeros_like(each) for each in whole.kept]
     for t in range(LENGTH):
         past = Past(torch.full((2, 1), t), state)
-        torch.testing.assert_close(block(x[:, t], past, []), wanted[:, t], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(block(x[:, t], past), wanted[:, t], rtol=1e-5, atol=1e-5)
         state = past.kept
     for found, kept in zip(state, whole.kept, strict=True):
         torch.testing.assert_close(found, kept, rtol=1e-5, atol=1e-5)
@@ -210,6 +223,19 @@ def test_both_orders_use_one_kernel() -> None:
     consistency = MotionConsistency(CHANNELS)
     depthwise = [each for each in consistency.modules() if isinstance(each, nn.Conv2d) and each.groups > 1]
     assert depthwise == [consistency.foretell]
+
+
+@torch.no_grad()
+def test_before_training_a_still_clip_shows_no_motion() -> None:
+    """K begins as the identity, in a network as well: looks are no motion, not even at the start."""
+    for net in (GmlS(GmlSOptions(width=0.2, size_px=64)), Gml(GmlOptions(motion="stm", width=0.06, size_px=64))):
+        kernels = [each for each in net.modules() if isinstance(each, MotionConsistency | ChannelwiseMotion)]
+        assert kernels
+        for each in kernels:
+            kernel = (each.foretell if isinstance(each, MotionConsistency) else each.transform).weight
+            x = torch.rand(1, len(kernel), 5, 5)
+            same = torch.nn.functional.conv2d(x, kernel, padding=1, groups=len(kernel))
+            torch.testing.assert_close(same, x)
 
 
 def test_a_sixteenth_is_rounded_down_and_at_least_one() -> None:

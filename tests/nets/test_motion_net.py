@@ -254,6 +254,32 @@ def test_state_is_what_steps_take_and_give(net: MotionNet) -> None:
     assert all(all(side > 0 for side in shape) for shape in shapes)
 
 
+@torch.no_grad()
+def test_the_next_state_may_be_written_over_the_one_before(net: MotionNet) -> None:
+    """Tensor by tensor, as an engine with one place for each of them does it."""
+    crops = moving(6, faces=2, size_px=SIZE_PX)
+    arena = cleared(net, 2)
+    for t in range(6):
+        logits, state = net.step(crops[:, t], arena, torch.full((2,), t))
+        for place, each in zip(arena, state, strict=True):
+            place.copy_(each)
+    assert_same(logits, net(crops))
+
+
+def test_a_state_of_another_network_is_refused(net: MotionNet) -> None:
+    crops, age = moving(1, size_px=SIZE_PX)[:, 0], torch.tensor([0])
+    with pytest.raises(ValueError, match="1 tensors more than this network keeps"):
+        net.step(crops, [*cleared(net, 1), torch.zeros(1)], age)
+    if net.state_shapes:
+        with pytest.raises(ValueError, match="fewer tensors than this network keeps"):
+            net.step(crops, cleared(net, 1)[:-1], age)
+
+
+def test_a_centred_network_takes_no_steps() -> None:
+    with pytest.raises(TypeError, match="this Gml is centred"):
+        gml(form="centred").step(moving(1, size_px=SIZE_PX)[:, 0], [], torch.tensor([0]))
+
+
 def test_asking_for_the_state_moves_nothing() -> None:
     net = Gml(GmlOptions(width=0.06, size_px=32)).train()  # so small that norms cannot be trained on one crop
     before = {name: each.clone() for name, each in net.state_dict().items()}
