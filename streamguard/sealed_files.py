@@ -182,7 +182,10 @@ def replacing(out: Path) -> Iterator[Path]:
 
 
 def check_replaceable(out: Path) -> None:
-    """For makers, before they begin: what is at `out`, if anything, is a bundle; else ConfigError."""
+    """For makers, before they begin: what is at `out`, if anything, is a bundle, and is in none. Else ConfigError."""
+    for folder in Path(os.path.abspath(out)).parents:
+        if (folder / MANIFEST).exists():
+            raise ConfigError("OUT", f"{out} would be inside the bundle {folder}: only what it names may be there")
     if os.path.lexists(out) and not _is_bundle_folder(out):
         raise ConfigError("OUT", f"{out} is there and is no bundle: it is not overwritten. Name another folder")
 

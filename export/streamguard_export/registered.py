@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from streamguard.bundle import Bundle, NetSpec, Provenance
-from streamguard.errors import BundleError, ConfigError
+from streamguard.errors import BundleError, CheckpointError, ConfigError
 from streamguard.nets.altfreezing import AltFreezing
 from streamguard.nets.contract import ClipNet
 from streamguard.nets.cost import META, cost_of
@@ -19,7 +19,7 @@ from streamguard.nets.registry import ENTRIES, Entry, options_as_text
 from streamguard.strict import shown
 from streamguard.weights import altfreezing
 from streamguard.weights.load import load_strictly
-from streamguard.weights.read import read_checkpoint, read_safetensors
+from streamguard.weights.read import read_checkpoint, read_safetensors, sha256_of
 
 from .make_bundle import CLIPS, About, Progress, make_bundle
 
@@ -56,8 +56,9 @@ def bundle_of_weights(
     """An uncalibrated one with weights under PyTorch's names. CheckpointError if they are not this network's."""
     net = build(entry, options)
     progress(f"reading {shown(str(file))}")
-    load_strictly(net, read_checkpoint(file), file)
-    return _of_file(out, entry, net, file, data=data, licence=licence, progress=progress)
+    with _unchanged(file) as sha256:
+        load_strictly(net, read_checkpoint(file), file)
+    return _of_file(out, entry, net, file, sha256, data=data, licence=licence, progress=progress)
 
 
 def bundle_of_altfreezing(out: Path, file: Path, *, progress: Progress = lambda line: None) -> Bundle:
@@ -65,8 +66,11 @@ def bundle_of_altfreezing(out: Path, file: Path, *, progress: Progress = lambda 
     entry = ENTRIES["altfreezing"]
     net = build(entry, {})
     progress(f"reading {shown(str(file))}")
-    altfreezing.load(cast(AltFreezing, net), file)
-    return _of_file(out, entry, net, file, data=ALTFREEZING_DATA, licence=ALTFREEZING_LICENCE, progress=progress)
+    with _unchanged(file) as sha256:
+        altfreezing.load(cast(AltFreezing, net), file)
+    return _of_file(
+        out, entry, net, file, sha256, data=ALTFREEZING_DATA, licence=ALTFREEZING_LICENCE, progress=progress
+    )
 
 
 def build(entry: Entry, options: Mapping[str, str], *, seed: int = 0) -> nn.Module:
@@ -95,6 +99,8 @@ def network_of(bundle: Bundle) -> nn.Module:
         raise refuse("net.name", f"{shown(spec.name)} is not known here; there are: {', '.join(ENTRIES)}")
     if spec.weights is None:
         raise refuse("net.weights", "is null: its parameters are not in it")
+    if missing := sorted(entry.options().keys() - spec.options.keys()):
+        raise refuse(f"net.options.{missing[0]}", "is missing")  # its default may change
     path = bundle.folder / spec.weights
     tensors = read_safetensors(path)
     try:
@@ -111,11 +117,18 @@ def network_of(bundle: Bundle) -> nn.Module:
     return net
 
 
+@contextmanager
+def _unchanged(file: Path) -> Iterator[str]:
+    """Its sha256, for the account of a bundle: the file must be the same after it was read."""
+    sha256 = sha256_of(file)
+    yield sha256
+    if sha256_of(file) != sha256:
+        raise CheckpointError(str(file), "", "was changed while it was read")
+
+
 def _of_file(
-    out: Path, entry: Entry, net: nn.Module, file: Path, *, data: str, licence: str, progress: Progress
+    out: Path, entry: Entry, net: nn.Module, file: Path, sha256: str, *, data: str, licence: str, progress: Progress
 ) -> Bundle:
-    with file.open("rb") as opened:
-        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
     data = f"{data}; weights from {shown(file.name)}, sha256 {sha256}"
     provenance = Provenance(data=data, commit="none", licence=licence)
     return _make(out, entry, net, f"weights-{sha256[:12]}", provenance, trained=True, progress=progress)

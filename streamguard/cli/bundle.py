@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from . import bundle_make
 from .main import COMMANDS, Subparsers
+from .stop import ended_by_sigterm
 
 if TYPE_CHECKING:
     from ..bundle import Bundle, Calibration, Manifest
@@ -64,9 +65,11 @@ def run(args: argparse.Namespace) -> int:
     elif args.action == "verify":
         _verify(open_bundle(args.path, trusted_sha256=args.sha256))
     elif args.action == "new":
-        bundle_make.new(args)
+        with ended_by_sigterm():
+            bundle_make.new(args)
     elif args.action == "import":
-        bundle_make.import_published(args)
+        with ended_by_sigterm():
+            bundle_make.import_published(args)
     else:
         out = pack_bundle(args.folder, args.out)
         print(f"packed {out} ({_size(out.stat().st_size)})")

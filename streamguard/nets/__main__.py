@@ -15,8 +15,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
 
-import torch
-from torch import nn
+try:
+    import torch
+    from torch import nn
+except ModuleNotFoundError as exc:
+    raise SystemExit(f"python -m streamguard.nets needs {exc.name}: pip install 'streamguard[train]'") from exc
 
 from .cost import Cost, cost_of, macs
 from .gml import GmlOptions

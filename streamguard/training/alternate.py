@@ -12,6 +12,7 @@ authors' own trainer was never released; which kernels belong together follows f
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -154,7 +155,7 @@ class AlternatingSgd:
 
         Without it the result is the same, only slower.
         """
-        held = self._held[self.frozen_group].values()
+        held = [each for each in self._held[self.frozen_group].values() if each.requires_grad]
         for parameter in held:
             parameter.grad = None
             parameter.requires_grad_(False)
@@ -195,13 +196,20 @@ class AlternatingSgd:
             raise ValueError(f"training was begun with another schedule: {state['schedule']}")
         if state["shapes"] != self._shapes():
             raise ValueError("training was begun with another network: its parameters are others")
-        for group, optimizer in self._optimizers.items():
-            optimizer.load_state_dict(state[f"{group}_frozen"])
+        before = {group: copy.deepcopy(optimizer.state_dict()) for group, optimizer in self._optimizers.items()}
+        try:
+            for group, optimizer in self._optimizers.items():
+                optimizer.load_state_dict(state[f"{group}_frozen"])
+        except Exception:
+            for group, optimizer in self._optimizers.items():
+                optimizer.load_state_dict(before[group])
+            raise
         self.iteration = state["iteration"]
 
-    def _shapes(self) -> dict[str, dict[str, list[int]]]:
+    def _shapes(self) -> dict[str, list[list[Any]]]:
+        """In order: an optimiser knows its parameters by their place."""
         return {
-            name: {each: list(parameter.shape) for each, parameter in group.items()}
+            name: [[each, list(parameter.shape)] for each, parameter in group.items()]
             for name, group in (
                 ("spatial", self.groups.spatial),
                 ("temporal", self.groups.temporal),

@@ -7,17 +7,21 @@ the tensors as safetensors (exit code 0), or why there are none (exit code 3).
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 import pickletools
 import re
+import signal
 import struct
 import sys
 import warnings
 import zipfile
 import zlib
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import torch
 from safetensors.torch import save
@@ -30,6 +34,7 @@ REFUSED = 3
 """Exit code. Python itself ends with 1 or 2."""
 MEMORY_BYTES = 6 << 30
 """Beside what the process has once torch is there. A file of the largest size takes five times its size in copies."""
+PR_SET_PDEATHSIG = 1
 CPU_S = 150
 """Longer than the parent waits: for the case that nobody waits any more."""
 
@@ -80,6 +85,8 @@ def limit_process() -> None:
         limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         resource.setrlimit(which, (limit, limit))
 
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # who waited for it may be killed
     lower(resource.RLIMIT_CORE, 0)
     lower(resource.RLIMIT_CPU, CPU_S)
     lower(resource.RLIMIT_FSIZE, 2 * MOST_BYTES)
@@ -96,8 +103,11 @@ def tensors_in(path: Path) -> dict[str, Tensor]:
         with open_plain(path, refuse) as file:
             _check_archive(file, refuse)
             file.seek(0)
-            loaded = _loaded(file, refuse)
-        return plain_tensors(_mapping_in(loaded, refuse), refuse)
+            values = _Values(os.fstat(file.fileno()).st_size, refuse)
+            loaded = _loaded(file, values, refuse)
+        found = _mapping_in(loaded, refuse)
+        values.check(found)
+        return plain_tensors(found, refuse)
     except CheckpointError:
         raise
     except MemoryError as exc:
@@ -127,11 +137,42 @@ def _check_archive(file: BinaryIO, refuse: Refuse) -> None:
         raise refuse("", f"has more than {MOST_BYTES} bytes inside")
 
 
-def _loaded(file: BinaryIO, refuse: Refuse) -> object:
+class _Values:
+    """Where the values of tensors come from: out of the file, all of them, or not at all.
+
+    torch hands over each storage when it has made it. It does not mind a file that never fills one.
+    """
+
+    def __init__(self, file_bytes: int, refuse: Refuse) -> None:
+        self._bytes_left = file_bytes
+        self._refuse = refuse
+        self._places: set[int] = set()
+
+    def take(self, storage: Any, location: str) -> Any:
+        """As torch's `map_location`, whose storages have no type of their own: all of them stay on the CPU."""
+        self._bytes_left -= storage.nbytes()
+        if self._bytes_left < 0:
+            raise self._refuse("", "claims more values than it has bytes")
+        if getattr(storage, "_torch_load_uninitialized", False):
+            storage.fill_(0xFF)  # no number, until the file's bytes take its place
+        self._places.add(storage.data_ptr())
+        return storage
+
+    def check(self, found: Mapping[Any, Any]) -> None:
+        """CheckpointError for a tensor whose values are not the file's."""
+        for name, tensor in found.items():
+            plain = isinstance(tensor, Tensor) and tensor.layout == torch.strided and tensor.device.type == "cpu"
+            if plain and tensor.numel() and tensor.untyped_storage().data_ptr() not in self._places:
+                raise self._refuse(shown(str(name)), "has no values in the file")
+
+
+def _loaded(file: BinaryIO, values: _Values, refuse: Refuse) -> object:
     try:
         with warnings.catch_warnings(action="ignore"):
-            loaded: object = torch.load(file, map_location="cpu", weights_only=True)
+            loaded: object = torch.load(file, map_location=values.take, weights_only=True)
         return loaded
+    except CheckpointError:
+        raise
     except MemoryError as exc:
         raise refuse("", _TOO_MUCH_MEMORY) from exc
     except Exception as exc:  # torch gives no list of what it raises on damaged files

@@ -81,7 +81,7 @@ def _problems(wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> It
         elif given.is_floating_point() != target.is_floating_point():
             kinds = [str(each.dtype).removeprefix("torch.") for each in (given, target)]
             yield name, f"holds {kinds[0]}; this network has {kinds[1]}"
-    for name in tensors:
+    for name in sorted(tensors):
         if name not in wanted:
             yield name, "is not in this network"
 

@@ -6,6 +6,8 @@ process takes apart (child.py), so that the worst a file can do is to end that p
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import signal
@@ -14,7 +16,7 @@ import sys
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..errors import CheckpointError, MissingPackageError
 
@@ -56,6 +58,15 @@ def read_safetensors(path: Path | str) -> dict[str, Tensor]:
     """The same for a safetensors file, whatever its name."""
     _need_packages()
     return _read_safetensors(Path(path), partial(CheckpointError, str(path)))
+
+
+def sha256_of(path: Path | str) -> str:
+    """Of a file that could be a checkpoint: anything else is a CheckpointError, and nothing waits for it."""
+    _need_packages()
+    from .rules import open_plain
+
+    with open_plain(Path(path), partial(CheckpointError, str(path))) as file:
+        return hashlib.file_digest(cast(io.BufferedReader, file), "sha256").hexdigest()
 
 
 def _need_packages() -> None:

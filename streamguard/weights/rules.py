@@ -98,6 +98,8 @@ def _checked_name(name: object, refuse: Refuse) -> str:
         raise refuse(shown(repr(name)), "is no name of a tensor: names are text")
     if len(name) > MOST_NAME_LENGTH:
         raise refuse(shown(name), f"is a name of {len(name)} characters; at most {MOST_NAME_LENGTH} are read")
+    if name == "__metadata__":
+        raise refuse(name, "is no name of a tensor: safetensors keeps it for itself")
     if not name or not name.isprintable():
         raise refuse(shown(name), "is no name of a tensor: it is empty or has characters that cannot be printed")
     return name
