@@ -104,3 +104,12 @@ def test_where_nothing_can_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SinkError, match="file/out: "), replacing(tmp_path / "file" / "out"):
         pytest.fail("the work began")
+
+
+def test_a_folder_inside_a_bundle_is_refused(tmp_path: Path) -> None:
+    """It would be a file too many there: the bundle around it would open no more."""
+    bundle = old_bundle(tmp_path / "bundle")
+    for out in (bundle / "inner", bundle / "deep" / "inner"):
+        with pytest.raises(ConfigError, match="would be inside the bundle"), replacing(out):
+            pytest.fail("the work began")
+    assert names_in(bundle) == {"bundle.json", "weights.bin"}

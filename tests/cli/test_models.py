@@ -154,3 +154,10 @@ def test_the_progress_bar_fills_and_ends_its_line(monkeypatch: pytest.MonkeyPatc
     half, full = screen.getvalue().lstrip("\r").split("\r")
     assert half == "eyes [###############               ]   0.5/1.0 MB"
     assert full == "eyes [##############################]   1.0/1.0 MB\n"
+
+
+def test_the_networks_own_program_says_what_it_needs_too() -> None:
+    code = "import runpy, sys; sys.modules['torch'] = None; runpy.run_module('streamguard.nets', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.strip() == "python -m streamguard.nets needs torch: pip install 'streamguard[train]'"

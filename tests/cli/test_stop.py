@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from streamguard.cli.stop import StopSignals
+from streamguard.cli.stop import StopSignals, ended_by_sigterm
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -64,3 +64,10 @@ def test_on_another_thread_nothing_is_touched() -> None:
     thread.start()
     thread.join()
     assert seen == [(0, hosts_own)]
+
+
+def test_sigterm_ends_as_an_exit_would_so_that_what_is_half_made_goes() -> None:
+    with pytest.raises(SystemExit) as ended, ended_by_sigterm():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert ended.value.code == 143
+    assert signal.getsignal(signal.SIGTERM) is hosts_own

@@ -333,3 +333,34 @@ def test_state_of_something_else_is_refused(other: Callable[[], AlternatingSgd],
     with pytest.raises(ValueError, match=words):
         optimizer.load_state_dict(other().state_dict())
     assert optimizer.iteration == 0
+
+
+def test_a_state_of_which_only_a_part_fits_changes_nothing() -> None:
+    optimizer = AlternatingSgd(small(), QUICK, lr=0.1)
+    state = AlternatingSgd(small(), QUICK, lr=0.5).state_dict()
+    state["temporal_frozen"]["param_groups"].pop()
+    before = optimizer.state_dict()
+    with pytest.raises(ValueError, match="different number of parameter groups"):
+        optimizer.load_state_dict(state)
+    assert optimizer.state_dict() == before
+
+
+def test_parameters_in_another_order_are_another_network() -> None:
+    """An optimiser knows its parameters by their place: momentum would go to the wrong ones."""
+    net, mixed = small(), small()
+    first = next(iter(mixed._modules))
+    mixed._modules[first] = mixed._modules.pop(first)  # and now last
+    assert {each for each, _ in mixed.named_parameters()} == {each for each, _ in net.named_parameters()}
+    with pytest.raises(ValueError, match="another network"):
+        AlternatingSgd(net, QUICK, lr=0.1).load_state_dict(AlternatingSgd(mixed, QUICK, lr=0.1).state_dict())
+
+
+def test_what_is_frozen_by_hand_meanwhile_stays_frozen() -> None:
+    optimizer = AlternatingSgd(small(), QUICK, lr=0.1)
+    held = {"spatial": optimizer.groups.spatial, "temporal": optimizer.groups.temporal}[optimizer.frozen_group]
+    first, *others = held.values()
+    first.requires_grad_(False)
+    with optimizer.frozen():
+        pass
+    assert not first.requires_grad
+    assert all(each.requires_grad for each in others)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import pickletools
 import subprocess
 import sys
 import zipfile
@@ -17,6 +18,7 @@ import torch
 from streamguard.errors import CheckpointError
 from streamguard.weights import child
 from streamguard.weights.child import tensors_in
+from streamguard.weights.read import read_checkpoint
 
 from .files import FORMS, Evil, legacy, mutations, some_tensors, zipped
 
@@ -242,3 +244,47 @@ def test_every_damaged_file_is_read_or_refused(tmp_path: Path) -> None:
         refused = [bool(error) for name, _, error in answers if name.endswith(form)]
         assert sum(refused) > 50
         assert not all(refused)
+
+
+# Values.
+
+
+def legacy_without_values(content: object) -> bytes:
+    """As `legacy`, but the list of what is in the file is empty, and nothing follows it."""
+    data = legacy(content)
+    file = io.BytesIO(data)
+    for _ in range(4):  # magic number, protocol, system, content
+        for _ in pickletools.genops(file):
+            pass
+    return data[: file.tell()] + pickle.dumps([], protocol=2)
+
+
+def test_a_tensor_whose_values_are_not_in_the_file_is_no_number(path: Path) -> None:
+    """Else it would hold what was in this process' memory before, and pass for weights."""
+    data = legacy_without_values({"a": torch.ones(1000)})
+    found = tensors_in(at(path, data + bytes(4000)))  # as long as an honest one
+    assert found["a"].isnan().all()
+    with pytest.raises(CheckpointError, match="a: has values that are no finite numbers"):
+        read_checkpoint(path)
+
+
+def test_what_claims_more_values_than_the_file_has_bytes_is_refused_before_they_are_made(path: Path) -> None:
+    error = refusal(path, legacy_without_values({"a": torch.ones(100_000)}))
+    assert error.problem == "claims more values than it has bytes"
+
+
+class Empty:
+    """A tensor that the file only gives a size of."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return torch.Tensor, (10,)
+
+
+@pytest.mark.parametrize("write", [zipped, legacy])
+def test_a_tensor_that_is_made_instead_of_read_is_refused_by_name(path: Path, write: Callable[[object], bytes]) -> None:
+    error = refusal(path, write({"b": torch.ones(2), "a": Empty()}))
+    assert (error.where, error.problem) == ("a", "has no values in the file")
+
+
+def test_a_name_that_safetensors_keeps_is_refused_as_such(path: Path) -> None:
+    assert refusal(path, zipped({"__metadata__": torch.ones(2)})).where == "__metadata__"
