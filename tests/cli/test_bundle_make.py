@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from streamguard.bundle import Bundle, open_bundle
 from streamguard.cli import bundle_make
 from streamguard.cli.main import main
 from streamguard.errors import CheckpointError
+from streamguard.nets.registry import ENTRIES
 
 registered = pytest.importorskip("streamguard_export.registered", reason="pip install 'streamguard[export]'")
 
@@ -61,8 +63,15 @@ def test_new_makes_an_untrained_one_and_says_so_and_what_to_do_next(
     assert (out, entry.name, options) == (Path("my out"), "gml-s", {"width": "0.25", "temporal": ""})
     assert asked.keywords == {"seed": 7}
     said = capsys.readouterr()
-    assert said.err == "    0 s  tracing\n"
-    assert said.out.startswith("wrote my out: untrained 1, 0.2 MB\n  step   bf16 raw scores within 0.03 of PyTorch's\n")
+    assert re.fullmatch(r" +\d+ s  tracing\n", said.err)
+    manifest = open_bundle().manifest
+    size_mb = sum(spec.size_bytes for spec in manifest.files.values()) / 1e6
+    tolerances = [
+        f"  {graph:<6} {precision} raw scores within {spec.tolerance:g} of PyTorch's"
+        for graph, specs in manifest.graphs.items()
+        for precision, spec in specs.items()
+    ]
+    assert said.out.splitlines()[: 1 + len(tolerances)] == [f"wrote my out: untrained 1, {size_mb:.1f} MB", *tolerances]
     assert "\nUNTRAINED: its weights are random, its scores mean nothing, and nobody is judged by them.\n" in said.out
     assert said.out.endswith(
         "Next:\n  streamguard bundle inspect 'my out'\n  streamguard scan VIDEO --bundle 'my out'\n"
@@ -96,7 +105,7 @@ def test_import_makes_an_uncalibrated_one_of_what_was_published(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ("new gml-xl out", "NETWORK: there is no network gml-xl; there are: gml, gml-causal, gml-s, altfreezing"),
+        ("new gml-xl out", f"NETWORK: there is no network gml-xl; there are: {', '.join(ENTRIES)}"),
         ("new gml out --option width", "--option: must be NAME=VALUE, not width"),
         ("new gml out --option =1", "--option: must be NAME=VALUE, not =1"),
         ("new gml out --seed -1", "--seed: must be 0 to 9223372036854775807, not -1"),

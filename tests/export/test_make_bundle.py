@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from streamguard.bundle import Bundle, ClipSpec, Graph, NetSpec, OutputSpec, Precision, Provenance, open_bundle
 from streamguard.engine.backend_onnxruntime import OnnxRuntimeBackend
-from streamguard.engine.backend_openvino import OpenVinoBackend, fast_precisions
+from streamguard.engine.backend_openvino import OpenVinoBackend
 from streamguard.engine.backend_torch import TorchBackend
 from streamguard.engine.parity import graph_scores, measure, sample_clips
 from streamguard.errors import BundleError, ConfigError
@@ -44,11 +44,17 @@ def seeded(make: Callable[[], nn.Module]) -> nn.Module:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[nn.Module, Bundle]]:
+def told() -> dict[str, list[str]]:
+    """What was told while each was made."""
+    return {name: [] for name in NETS}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, told: dict[str, list[str]]) -> dict[str, tuple[nn.Module, Bundle]]:
     folder, found = tmp_path_factory.mktemp("made"), {}
     for name, make in NETS.items():
         net = seeded(make)
-        found[name] = net, make_bundle(folder / name, net, ABOUT, clips=4)
+        found[name] = net, make_bundle(folder / name, net, ABOUT, clips=4, progress=told[name].append)
     return found
 
 
@@ -135,11 +141,14 @@ def test_bf16_is_promised_only_where_it_is_fast(tmp_path: Path, monkeypatch: pyt
     assert set(bundle.manifest.graphs["window"]) == {"fp32"}
 
 
-def test_bf16_is_measured_where_it_is_fast(made: dict[str, tuple[nn.Module, Bundle]]) -> None:
-    if "bf16" not in fast_precisions()[1]:
-        pytest.skip("this processor has no bf16")
-    specs = made["window"][1].manifest.graphs["window"]
-    assert specs["fp32"].tolerance < specs["bf16"].tolerance < 0.2
+def test_only_the_precisions_that_are_asked_for_are_promised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maker, "fast_precisions", lambda: ("a new one", frozenset({"fp32", "bf16", "int8"})))
+    assert maker.usable_precisions() == ("fp32", "bf16")
+    told: list[str] = []
+    net = seeded(TinyWindow)
+    bundle = make_bundle(tmp_path / "bundle", net, ABOUT, clips=1, precisions=("fp32",), progress=told.append)
+    assert set(bundle.manifest.graphs["window"]) == {"fp32"}
+    assert told[-1] == "measuring on 1 clip: OpenVINO window fp32"
 
 
 @pytest.mark.parametrize(
@@ -159,22 +168,16 @@ def test_measured_values_are_rounded_up_to_one_digit(value: float, expected: flo
     assert rounded_up(value) == pytest.approx(expected)
 
 
-def test_only_the_precisions_that_are_asked_for_are_measured_and_progress_tells_before_each(tmp_path: Path) -> None:
-    told: list[str] = []
-    precisions: tuple[Precision, ...] = ("fp32",)
-    net = seeded(TinyCausal)
-    manifest = make_bundle(
-        tmp_path / "bundle", net, ABOUT, clips=1, precisions=precisions, progress=told.append
-    ).manifest
-    assert {precision for specs in manifest.graphs.values() for precision in specs} == {"fp32"}
-    assert [each.precision for each in manifest.parity] == ["fp32"]
-    assert told == [
+def test_progress_tells_before_each_graph_is_traced_or_measured(
+    made: dict[str, tuple[nn.Module, Bundle]], told: dict[str, list[str]]
+) -> None:
+    graphs = made["causal"][1].manifest.graphs
+    assert told["causal"] == [
         "tracing the network: window.onnx",
         "tracing the network: step.onnx",
-        "measuring on 1 clip: PyTorch step",
-        "measuring on 1 clip: PyTorch window",
-        "measuring on 1 clip: OpenVINO step fp32",
-        "measuring on 1 clip: OpenVINO window fp32",
+        "measuring on 4 clips: PyTorch step",
+        "measuring on 4 clips: PyTorch window",
+        *(f"measuring on 4 clips: OpenVINO {graph} {each}" for graph in ("step", "window") for each in graphs[graph]),
     ]
 
 

@@ -30,27 +30,7 @@ from streamguard.weights.altfreezing import official_names
 from streamguard.weights.load import save_weights
 from streamguard.wire import event_from_json
 from tests.clips import one_person, pictures_of, write_video
-from tests.export.small import SEED, SMALL, small_bundle
-
-NAMES = [
-    pytest.param("gml-s"),
-    pytest.param("altfreezing"),
-    pytest.param("gml", marks=pytest.mark.full),
-    pytest.param("gml-causal", marks=pytest.mark.full),
-]
-
-
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Bundle]:
-    """Each made when it is first asked for."""
-    folder = tmp_path_factory.mktemp("bundles")
-
-    class Made(dict[str, Bundle]):
-        def __missing__(self, name: str) -> Bundle:
-            self[name] = small_bundle(name, folder / name)
-            return self[name]
-
-    return Made()
+from tests.export.small import NAMES, SEED, SMALL, small_net
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +66,7 @@ def test_scan_runs_it_in_every_way_that_it_has(
 @pytest.mark.parametrize("name", NAMES)
 def test_its_bundle_becomes_the_same_network_again(bundles: dict[str, Bundle], name: str) -> None:
     bundle = bundles[name]
-    net, before = network_of(bundle), build(ENTRIES[name], SMALL[name], seed=SEED)
+    net, before = network_of(bundle), small_net(name)
     assert not net.training
     assert options_as_text(net.options) == options_as_text(before.options)
     clips = sample_clips(bundle.manifest.clip, 2, seed=4)
@@ -225,7 +205,8 @@ def test_a_bundle_whose_network_cannot_be_made_is_refused_by_its_field(bundles: 
     for changes, where, problem in (
         ({"name": "gml-xl"}, "net.name", "gml-xl is not known here; there are: gml, "),
         ({"weights": None}, "net.weights", "is null"),
-        ({"options": {"wide": "1"}}, "net.options", "there is no option 'wide'"),
+        ({"options": {"width": "0.05", "size_px": "64"}}, "net.options.length", "is missing"),
+        ({"options": options_of(bundle, wide="1")}, "net.options", "there is no option 'wide'"),
         ({"options": options_of(bundle, length="9")}, "net.options", "length is 9, and the bundle's is 8"),
     ):
         with pytest.raises(BundleError) as refused:

@@ -54,11 +54,13 @@ def test_each_block_that_may_see_motion_can(block: int) -> None:
 
 
 def test_at_full_size_it_remembers_a_second_and_looks_at_fields_of_ten_and_five_cells() -> None:
-    net = GmlS()
+    net = GmlS().eval()
     assert (net.causal, net.look_ahead, net.length, net.memory) == (True, 0, 8, 12)
-    maps = net.eval().maps(torch.zeros(1, 1, 160, 160, 3, dtype=torch.uint8))
+    last: list[torch.Size] = []
+    net.head.register_forward_hook(lambda _, inputs, features: last.append(features.shape[2:]))
+    maps = net.maps(torch.zeros(1, 1, 160, 160, 3, dtype=torch.uint8))
     assert maps.anomaly is not None
-    assert maps.anomaly.shape == (1, 1, 10, 10)
+    assert (maps.anomaly.shape[2:], last) == ((10, 10), [(5, 5)])
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
@@ -79,7 +80,11 @@ def filled(shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
 
 
 def write(tensors: dict[str, Tensor], path: Path) -> Path:
-    torch.save(tensors, path)
+    """As .pth too, which another process reads: that takes a second."""
+    if path.suffix == ".safetensors":
+        save_file(tensors, path)
+    else:
+        torch.save(tensors, path)
     return path
 
 
@@ -87,12 +92,12 @@ def gml(**options: object) -> Gml:
     return Gml(GmlOptions(width=WIDTH, size_px=64, **options)).eval()  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("classifier", ["fc", "last_linear"])
-def test_xceptions_tensors_come_to_their_places(tmp_path: Path, classifier: str) -> None:
+@pytest.mark.parametrize(("classifier", "file"), [("fc", "xception.safetensors"), ("last_linear", "xception.pth")])
+def test_xceptions_tensors_come_to_their_places(tmp_path: Path, classifier: str, file: str) -> None:
     tensors = filled(xception_shapes(classifier))
     net = gml(form="causal")
     before = {name: each.clone() for name, each in net.state_dict().items()}
-    load_xception(net, write(tensors, tmp_path / "xception.pth"))
+    load_xception(net, write(tensors, tmp_path / file))
     now = net.state_dict()
     for ours, theirs in (
         ("conv1.weight", "conv1.weight"),
@@ -146,7 +151,7 @@ def xception(tensors: dict[str, Tensor], x: Tensor) -> Tensor:
 def test_with_xceptions_weights_gml_begins_as_xception(tmp_path: Path) -> None:
     """In either form, and with whatever sees motion."""
     tensors = filled(xception_shapes())
-    path = write(tensors, tmp_path / "xception.pth")
+    path = write(tensors, tmp_path / "xception.safetensors")
     crops = torch.randint(256, (1, 3, 64, 64, 3), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     wanted = xception(tensors, crops[0].permute(0, 3, 1, 2).float())
     for net in (gml(motion="none", anomaly=False), gml(), gml(form="causal"), gml(motion="stm")):
@@ -175,7 +180,7 @@ def test_xception_files_that_do_not_fit_are_refused_by_name(
     net = gml()
     before = {name: each.clone() for name, each in net.state_dict().items()}
     with pytest.raises(CheckpointError, match=told):
-        load_xception(net, write(tensors, tmp_path / "xception.pth"))
+        load_xception(net, write(tensors, tmp_path / "xception.safetensors"))
     assert all(torch.equal(before[name], each) for name, each in net.state_dict().items())
 
 
@@ -207,6 +212,12 @@ def lite0(tensors: dict[str, Tensor], x: Tensor) -> Tensor:
 
 
 @pytest.fixture(scope="module")
+def published() -> dict[str, Tensor]:
+    """EfficientNet-Lite0's own file."""
+    return read_checkpoint(asset_path(LITE0_ASSET))
+
+
+@pytest.fixture(scope="module")
 def gml_s() -> GmlS:
     net = GmlS(GmlSOptions()).eval()
     load_lite0(net)
@@ -214,11 +225,10 @@ def gml_s() -> GmlS:
 
 
 @torch.no_grad()
-def test_with_lite0s_weights_gml_s_begins_as_the_published_network(gml_s: GmlS) -> None:
+def test_with_lite0s_weights_gml_s_begins_as_the_published_network(gml_s: GmlS, published: dict[str, Tensor]) -> None:
     """On the real weights, and a real picture: padding, norms' epsilon and pixel scale are theirs."""
     from PIL import Image
 
-    tensors = read_checkpoint(asset_path(LITE0_ASSET))
     with Image.open(asset_path("portrait")) as picture:
         side = gml_s.size_px
         pixels = torch.tensor(bytearray(picture.convert("RGB").resize((side, side)).tobytes()), dtype=torch.uint8)
@@ -227,23 +237,24 @@ def test_with_lite0s_weights_gml_s_begins_as_the_published_network(gml_s: GmlS) 
     hook = gml_s.classifier.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     gml_s(crops)
     hook.remove()
-    wanted = lite0(tensors, pixels.reshape(1, side, side, 3).permute(0, 3, 1, 2).float())
+    wanted = lite0(published, pixels.reshape(1, side, side, 3).permute(0, 3, 1, 2).float())
     torch.testing.assert_close(seen[0], wanted.expand(3, -1), rtol=1e-3, atol=1e-4)
-    classes = functional.linear(wanted[0], tensors["_fc.weight"], tensors["_fc.bias"]).softmax(dim=0)
+    classes = functional.linear(wanted[0], published["_fc.weight"], published["_fc.bias"]).softmax(dim=0)
     assert int(classes.argmax()) == 560  # ImageNet's "football helmet": she holds one, though for another trade
     assert classes.max() > 0.3
 
 
-def test_lite0_files_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> None:
-    tensors = read_checkpoint(asset_path(LITE0_ASSET))
+def test_lite0_files_that_do_not_fit_are_refused_by_name(tmp_path: Path, published: dict[str, Tensor]) -> None:
+    tensors = dict(published)
     tensors["_blocks.3._depthwise.weight"] = tensors.pop("_blocks.3._depthwise_conv.weight")
-    path = write(tensors, tmp_path / "lite0.pth")
+    path = write(tensors, tmp_path / "lite0.safetensors")
     with pytest.raises(
         CheckpointError, match=r"_blocks.3._depthwise_conv.weight: .*did you mean _blocks.3._depthwise.w"
     ):
         load_lite0(GmlS(), path)
 
 
-def test_narrow_networks_cannot_take_them() -> None:
+def test_narrow_networks_cannot_take_them(tmp_path: Path, published: dict[str, Tensor]) -> None:
+    path = write(published, tmp_path / "lite0.safetensors")
     with pytest.raises(CheckpointError, match=r"_conv_stem\.weight: has shape"):
-        load_lite0(GmlS(GmlSOptions(width=0.5)))
+        load_lite0(GmlS(GmlSOptions(width=0.5)), path)
