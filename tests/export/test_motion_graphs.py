@@ -46,6 +46,22 @@ def test_every_backend_gives_pytorchs_scores_by_clip_and_by_steps(bundles: dict[
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_first_crops_of_a_face_have_pytorchs_scores_too(bundles: dict[str, Bundle], name: str) -> None:
+    """There an age decides what counts as motion; later it decides nothing."""
+    bundle, net = bundles[name], small_net(name)
+    manifest = bundle.manifest
+    clips = sample_clips(manifest.clip, 2, seed=8)
+    backends: tuple[BackendName, ...] = ("openvino", "onnxruntime") if "step" in manifest.graphs else ()
+    for backend_name in backends:
+        config = EngineConfig(backend=backend_name, graph="step", precision="fp32")
+        with closing(open_backend(bundle, config)) as backend:
+            for count in (1, 2, 3):
+                found = step_scores(backend, manifest, clips[:, :count])
+                wanted = step_scores(TorchBackend(net, manifest, "step"), manifest, clips[:, :count])
+                np.testing.assert_allclose(found, wanted, rtol=0, atol=ATOL, err_msg=f"{backend_name}, {count}")
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_motion_matters_in_the_graphs(bundles: dict[str, Bundle], name: str) -> None:
     """A clip whose crops are in another order has another score: else all the above would say little."""
     bundle = bundles[name]
