@@ -26,18 +26,17 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from common import percentiles, save
-from streamguard_export.make_bundle import About, unmeasured_bundle
+from streamguard_export.make_bundle import NOT_TRAINED, About, unmeasured_bundle, usable_precisions
 from streamguard_export.registered import build
 from torch import nn
 
-from streamguard.bundle import Bundle, Graph, Precision, Provenance
+from streamguard.bundle import Bundle, Graph, Precision
 from streamguard.engine.backend import Backend
-from streamguard.engine.backend_openvino import OpenVinoBackend, fast_precisions
+from streamguard.engine.backend_openvino import OpenVinoBackend
 from streamguard.engine.parity import sample_clips
 from streamguard.nets.cost import Cost, cost_of
 from streamguard.nets.registry import ENTRIES, Entry, options_as_text
 
-MEASURED: tuple[Precision, ...] = ("fp32", "bf16")
 MEASURE_OF_ALL = "gml-s"
 """Whose score by steps the others are compared with."""
 COSTLY_MACS = 100_000_000_000
@@ -112,7 +111,7 @@ def exported(folder: Path, entry: Entry, net: nn.Module, precisions: Sequence[Pr
         grid_s=entry.grid_s,
         hop_s=entry.hop_s,
         recipe=entry.recipe,
-        provenance=Provenance(data="none", commit="none", licence="Apache-2.0"),
+        provenance=NOT_TRAINED,
     )
     folder.mkdir()
     return unmeasured_bundle(
@@ -189,9 +188,8 @@ def main() -> None:
     if args.quick and args.out is None:
         parser.error("--quick measures other networks than there are: say with --out where its results go")
     given, rounds = (SMALL, 2) if args.quick else ({}, args.rounds)
-    device, fast = fast_precisions()
-    precisions = [each for each in MEASURED if each in fast]
-    say(f"{device}: {', '.join(precisions)}")
+    precisions = usable_precisions()
+    say(f"measured are {', '.join(precisions)}")
     networks: dict[str, dict[str, Any]] = {}
     every: dict[Key, Runner] = {}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:

@@ -21,6 +21,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from networks import COSTLY_EVERY, COSTLY_MACS
+
 from streamguard.nets.altfreezing import AltFreezing, AltFreezingOptions
 from streamguard.nets.cost import cost_of
 from streamguard.nets.gml import Gml, GmlOptions
@@ -172,7 +174,8 @@ def times() -> str:
         f"[networks.json](../benchmarks/results/networks.json): {rounds} rounds through all networks on\n"
         f"{machine['cpu']}, {machine['cores']} cores, OpenVINO {openvino}, commit {file['commit']}.\n"
         "One face, one core a call. Times are p99 / median in milliseconds, ratios are medians of rounds.\n"
-        "Windows of more than 100 GMAC ran in every fourth round only: the p99 of so few runs is nearly their worst."
+        f"Windows of more than {COSTLY_MACS / 1e9:g} GMAC ran in one of {COSTLY_EVERY} rounds only: "
+        "the p99 of so few runs is nearly their worst."
     )
     runs = [(f"runs of a {each}", *_runs(f"{each}_ms", precisions[0])) for each in ("window", "step", "score")]
     rows = runs + [row for precision in precisions for row in _times_in(precision)]

@@ -13,10 +13,8 @@ import os
 import re
 import shutil
 import stat
-import struct
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +24,7 @@ from typing import IO
 
 from .errors import BundleError, ConfigError, SinkError, SinkFullError
 from .strict import Refuse, read_json, shown
+from .zip_errors import BAD_ZIP
 
 MANIFEST = "bundle.json"
 MOST_MANIFEST_BYTES = 1 << 20
@@ -220,23 +219,10 @@ def opened_zip(path: Path, refuse: Refuse) -> Iterator[zipfile.ZipFile]:
         with _CautiousFile(path) as file, zipfile.ZipFile(file) as archive:
             _check_table(archive, refuse)
             yield archive
-    except _BAD_ZIP as exc:
+    except BAD_ZIP as exc:
         raise refuse("", f"is no sound zip file ({' '.join(str(exc).split()) or type(exc).__name__})") from exc
     except OSError as exc:
         raise refuse("", f"cannot be read ({exc.strerror})") from exc
-
-
-# What zipfile and zlib raise on files that are damaged, or made to look so.
-_BAD_ZIP = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    NotImplementedError,
-    OverflowError,
-    RuntimeError,
-    ValueError,
-)
 
 
 class _CautiousFile(io.FileIO):
@@ -372,7 +358,7 @@ def _is_bundle(path: Path) -> bool:
             return False
         with zipfile.ZipFile(path) as archive:
             return MANIFEST in archive.namelist()
-    except (OSError, *_BAD_ZIP):
+    except (OSError, *BAD_ZIP):
         return False
 
 

@@ -19,7 +19,7 @@ PACKAGES = {"streamguard": ROOT / "streamguard", "streamguard_export": ROOT / "e
 
 # Part: its modules (with all below them), under streamguard unless they say otherwise.
 PARTS: dict[str, tuple[str, ...]] = {
-    "nouns": ("values", "events", "errors", "clock", "queues", "picture"),
+    "nouns": ("values", "events", "errors", "clock", "queues", "picture", "zip_errors"),
     "config": ("config", "cores"),
     "assets": ("assets", "wheels"),
     "bundle": ("bundle", "sealed_files", "strict", "onnx_file"),

@@ -56,6 +56,8 @@ LEAST_TOLERANCE = {"fp32": 1e-5, "bf16": 0.01}
 MOST_APART = 1e-3
 """Of raw scores, between step and window in PyTorch. More is no rounding: the network's R is not what it remembers."""
 
+NOT_TRAINED = Provenance(data="none", commit="none", licence="Apache-2.0")
+
 Progress = Callable[[str], object]
 Specs = dict[Graph, dict[Precision, GraphSpec]]
 

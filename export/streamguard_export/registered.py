@@ -21,7 +21,7 @@ from streamguard.weights import altfreezing
 from streamguard.weights.load import load_strictly
 from streamguard.weights.read import read_checkpoint, read_safetensors, sha256_of
 
-from .make_bundle import CLIPS, About, Progress, make_bundle
+from .make_bundle import CLIPS, NOT_TRAINED, About, Progress, make_bundle
 
 MEASURED_MACS = 200_000_000_000
 """Roughly what measuring may cost in each graph, precision and engine: some ten seconds."""
@@ -39,8 +39,7 @@ def new_bundle(
 ) -> Bundle:
     """An untrained one: the same options and seed give the same weights. ConfigError if there is no such option."""
     net = build(entry, options, seed=seed)
-    none = Provenance(data="none", commit="none", licence="Apache-2.0")
-    return _make(out, entry, net, f"seed-{seed}", none, trained=False, progress=progress)
+    return _make(out, entry, net, f"seed-{seed}", NOT_TRAINED, trained=False, progress=progress)
 
 
 def bundle_of_weights(

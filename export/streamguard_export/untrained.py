@@ -10,11 +10,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from streamguard.bundle import UNTRAINED, Bundle, Precision, Provenance
+from streamguard.bundle import UNTRAINED, Bundle, Precision
 from streamguard.engine.backend_openvino import fast_precisions
 from streamguard.nets.toy import ToyClipNet
 
-from .make_bundle import About, make_bundle
+from .make_bundle import NOT_TRAINED, About, make_bundle
 
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 
@@ -25,7 +25,7 @@ ABOUT = About(
     grid_s=0.08,
     hop_s=0.64,
     recipe="square",
-    provenance=Provenance(data="none", commit="none", licence="Apache-2.0"),
+    provenance=NOT_TRAINED,
 )
 
 

@@ -41,7 +41,7 @@ class Past:
         if self._given is None:
             return _shifted(steps, 1).flatten(0, 1)
         last = self._take()  # (N, ...)
-        if self.length == 1:  # nothing to put together: a step costs no copies
+        if self.length == 1:  # nothing to put together
             return last
         return torch.cat([last[:, None], steps[:, :-1]], dim=1).flatten(0, 1)
 

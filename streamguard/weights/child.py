@@ -13,11 +13,9 @@ import os
 import pickletools
 import re
 import signal
-import struct
 import sys
 import warnings
 import zipfile
-import zlib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -28,6 +26,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..errors import CheckpointError
+from ..zip_errors import BAD_ZIP
 from .rules import MOST_BYTES, Refuse, open_plain, plain_tensors, shown
 
 REFUSED = 3
@@ -43,16 +42,6 @@ WRAPPERS = ("state_dict", "model", "module")
 
 _MOST_OPCODES = 100_000
 _ZIP_MAGIC = b"PK\x03\x04"
-_BAD_ZIP = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    NotImplementedError,
-    OverflowError,
-    RuntimeError,
-    ValueError,
-)
 
 
 def main(arguments: list[str]) -> int:
@@ -126,7 +115,7 @@ def _check_archive(file: BinaryIO, refuse: Refuse) -> None:
     try:
         with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
-    except _BAD_ZIP as exc:
+    except BAD_ZIP as exc:
         raise refuse(
             "", f"is a zip file that is damaged or cut off ({_one_line(str(exc) or type(exc).__name__)})"
         ) from exc
