@@ -54,6 +54,7 @@ from .errors import (
     SourceTLSFailed,
     SourceUnreachable,
     StreamGuardError,
+    TraceError,
 )
 from .events import (
     Blinded,
@@ -206,6 +207,7 @@ __all__ = [
     "StreamState",
     "StreamStatistics",
     "StreamUp",
+    "TraceError",
     "Turn",
     "VerdictChanged",
     "Window",

@@ -7,6 +7,7 @@ StreamGuardError
 |  `- AssetHashError          it was had, and it is not the file we trust
 |- BundleError                a bundle is not what it must be: names the file and the field
 |- CheckpointError            a file of trained weights is not what it must be: names the tensor
+|- TraceError                 a file of traces cannot be used: names the file and the line
 |- EngineError                a backend cannot be opened, or failed on its work
 |  `- OverloadedError         no room for another stream: faces are scored too rarely already
 |- PictureError               pixels of an impossible shape, size or type, or with an impossible time
@@ -116,6 +117,22 @@ class CheckpointError(StreamGuardError):
     def __str__(self) -> str:
         where = f", {self.where}" if self.where else ""
         return f"checkpoint {self.path}{where}: {self.problem}"
+
+
+class TraceError(StreamGuardError):
+    """What an evaluation kept of a network's scores cannot be used. `where` is the line, or what is wrong in it."""
+
+    code = "TRACE"
+
+    def __init__(self, path: str, where: str, problem: str) -> None:
+        super().__init__(path, where, problem)
+        self.path = path
+        self.where = where
+        self.problem = problem
+
+    def __str__(self) -> str:
+        where = f", {self.where}" if self.where else ""
+        return f"traces {self.path}{where}: {self.problem}"
 
 
 class EngineError(StreamGuardError):

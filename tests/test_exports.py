@@ -84,6 +84,7 @@ PUBLIC_NAMES = [
     "StreamState",
     "StreamStatistics",
     "StreamUp",
+    "TraceError",
     "Turn",
     "VerdictChanged",
     "Window",

@@ -40,6 +40,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "nets": ("nets",),
     "weights": ("weights",),
     "training": ("training",),
+    "evaluation": ("evaluation",),
     "testing": ("testing",),
     "export": ("/streamguard_export",),
     "door": ("",),  # streamguard/__init__.py itself, and nothing below it
@@ -65,10 +66,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "client": {"nouns", "config", "wire", "v1"},
     "server": BASE | STAGES | ENDS | {"session", "run"},
     # Commands are the outermost room: some of them train and export. Each imports what it calls when it is called.
-    "cli": BELOW_CLI | {"door", "nets", "weights", "training", "export"},
+    "cli": BELOW_CLI | {"door", "nets", "weights", "training", "evaluation", "export"},
     "nets": set(),
     "weights": {"nouns", "config", "assets", "nets"},
     "training": BASE | STAGES | {"session", "run", "nets", "weights"},
+    # Its report is built with the sinks' markup, and files are put in place as theirs are.
+    "evaluation": BASE | STAGES | {"session", "run", "data", "sinks"},
     "testing": BELOW_CLI,
     "export": {"nouns", "nets", "weights", "bundle", "engine", "crop"},
     "door": BELOW_CLI,
@@ -76,7 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Heavy or foreign package: the parts that may import it at all, even inside a function.
 FOREIGN: dict[str, set[str]] = {
-    "av": {"sources", "sinks", "cli", "testing"},
+    "av": {"sources", "sinks", "cli", "testing", "evaluation"},
     "openvino": {"config", "faces", "engine", "export"},
     "onnxruntime": {"faces", "engine", "export"},
     "tensorrt": {"engine", "export"},
