@@ -8,6 +8,7 @@ StreamGuardError
 |- BundleError                a bundle is not what it must be: names the file and the field
 |- CheckpointError            a file of trained weights is not what it must be: names the tensor
 |- TraceError                 a file of traces cannot be used: names the file and the line
+|- DataError                  footage, its index or its cut faces are not what they must be: names the file
 |- EngineError                a backend cannot be opened, or failed on its work
 |  `- OverloadedError         no room for another stream: faces are scored too rarely already
 |- PictureError               pixels of an impossible shape, size or type, or with an impossible time
@@ -133,6 +134,20 @@ class TraceError(StreamGuardError):
     def __str__(self) -> str:
         where = f", {self.where}" if self.where else ""
         return f"traces {self.path}{where}: {self.problem}"
+
+
+class DataError(StreamGuardError):
+    """Footage for training or evaluation, its index or its cut faces cannot be used. `where` is the file or folder."""
+
+    code = "DATA"
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(where, problem)
+        self.where = where
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.problem}"
 
 
 class EngineError(StreamGuardError):

@@ -1,0 +1,207 @@
+"""Which footage there is, whose it is, and what is true of it: adapters make an index, everything else reads it.
+
+It lies in a folder of its own as index.json, beside the faces that `prepare` cuts (tracks/<key>). Footage that shows the
+same people has the same group, and whatever is split is split by group: a network that knows the people of its test
+tells nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from ..errors import DataError
+from ..sources.source import Source
+from ..strict import build, read_json
+from .files import read_bytes, write_whole
+from .reading import open_footage
+
+FORMAT = 1
+LONGEST_KEY = 150
+"""Characters: as folder names they have to fit beside everything else in a path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footage:
+    """One video, one half of a side-by-side video, or one still picture."""
+
+    key: str
+    """Unique in its index, and fit to be a folder's name."""
+    file: str
+    """Relative to the index's root, with forward slashes."""
+    side: Literal["whole", "left", "right"] = "whole"
+    """Which half of the picture, where two stand side by side."""
+    label: Literal["real", "fake"]
+    group: str
+    """People who are tied together. Split and resample by this, never by clip."""
+    identity: str
+    """Whose face is seen."""
+    method: str
+    """How a fake was made; empty for real footage."""
+    dataset: str
+    licence: str
+    """Empty where unknown, as is its class."""
+    licence_class: str
+    split: str = ""
+    """The official one: train, val or test."""
+    twin: str = ""
+    """Key of the genuine footage that it was made from, frame by frame."""
+    still: bool = False
+    """One picture, no video."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written:
+    """What index.json holds."""
+
+    format: int
+    root: str
+    footage: tuple[Footage, ...]
+
+
+class Index:
+    """Footage and where it lies. `folder` is where the index is kept, `root` where the media are."""
+
+    def __init__(self, folder: Path, root: Path, footage: Iterable[Footage]) -> None:
+        self.folder = Path(folder)
+        self.root = Path(root)
+        self.footage = tuple(footage)
+        self._check()
+
+    @classmethod
+    def open(cls, folder: Path) -> Index:
+        """Read what `save` wrote. DataError if it is not there, or not an index."""
+        path = Path(folder) / "index.json"
+
+        def refuse(where: str, problem: str) -> DataError:
+            return DataError(str(path), f"{where}: {problem}" if where else problem)
+
+        if not path.is_file():
+            raise DataError(str(path), "does not exist. Make it with: streamguard data prepare SOURCE --out DIR")
+        value = read_json(read_bytes(path), "", refuse)
+        if isinstance(value, dict) and value.get("format", FORMAT) != FORMAT:
+            raise DataError(str(path), f"format {value['format']!r}; this version reads format {FORMAT}")
+        written = build(_Written, value, refuse)
+        return cls(Path(folder), Path(written.root), written.footage)
+
+    def save(self) -> None:
+        written = {
+            "format": FORMAT,
+            "root": str(self.root),
+            "footage": [_said(footage) for footage in self.footage],
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_whole(self.folder / "index.json", json.dumps(written, indent=1, ensure_ascii=False).encode())
+
+    def path(self, footage: Footage) -> Path:
+        return self.root / PurePosixPath(footage.file)
+
+    def source(self, footage: Footage) -> Source:
+        """Its frames as the runtime sees them: upright, of a pair only its half, of a still its one picture."""
+        return open_footage(self.path(footage), side=footage.side)
+
+    def tracks_folder(self, footage: Footage) -> Path:
+        """Where its faces are kept, one folder each."""
+        return self.folder / "tracks" / footage.key
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """All of them, sorted."""
+        return tuple(sorted({footage.group for footage in self.footage}))
+
+    def of_groups(self, names: Iterable[str]) -> tuple[Footage, ...]:
+        """The footage of these groups. DataError for a group that is not there."""
+        wanted = set(names)
+        unknown = sorted(wanted - set(self.groups))
+        if unknown:
+            raise DataError(str(self.folder), f"has no group {unknown[0]!r} (of {len(self.groups)} groups)")
+        return tuple(footage for footage in self.footage if footage.group in wanted)
+
+    def groups_of_split(self, split: str) -> tuple[str, ...]:
+        """The groups with footage in this official split."""
+        return tuple(sorted({footage.group for footage in self.footage if footage.split == split}))
+
+    def torn_groups(self) -> tuple[str, ...]:
+        """Groups that the official splits tear apart: some of their footage is in one split, some in another."""
+        splits = defaultdict(set)
+        for footage in self.footage:
+            splits[footage.group].add(footage.split)
+        return tuple(sorted(group for group, names in splits.items() if len(names) > 1))
+
+    def folds(
+        self, count: int, seed: int = 0, *, seconds: Mapping[str, float] | None = None
+    ) -> list[set[str]]:
+        """All groups in `count` sets that are about equally rich in each label and method.
+
+        `seconds` says how much each footage (by key) weighs; without it all weigh the same. The same index, weights and
+        seed give the same folds.
+        """
+        if not 2 <= count <= len(self.groups):
+            raise DataError(str(self.folder), f"{len(self.groups)} groups cannot make {count} folds")
+        weight: dict[str, Counter[tuple[str, str]]] = {group: Counter() for group in self.groups}
+        total: Counter[tuple[str, str]] = Counter()
+        for footage in self.footage:
+            amount = 1.0 if seconds is None else seconds.get(footage.key, 0.0)
+            weight[footage.group][footage.label, footage.method] += amount  # type: ignore[assignment]
+            total[footage.label, footage.method] += amount  # type: ignore[assignment]
+        share = {
+            group: {kind: amount / total[kind] for kind, amount in kinds.items() if total[kind]}
+            for group, kinds in weight.items()
+        }
+        order = list(self.groups)
+        random.Random(seed).shuffle(order)
+        order.sort(key=lambda group: -sum(share[group].values()))  # the largest first, equals as they were shuffled
+        folds: list[set[str]] = [set() for _ in range(count)]
+        filled: list[Counter[tuple[str, str]]] = [Counter() for _ in range(count)]
+        for group in order:
+            # Where it adds least to the sum of squares, which is smallest when all folds are alike.
+            costs = [
+                (sum(part * (2 * fold[kind] + part) for kind, part in share[group].items()), len(folds[i]), i)
+                for i, fold in enumerate(filled)
+            ]
+            best = min(costs)[2]
+            folds[best].add(group)
+            filled[best].update(share[group])  # type: ignore[arg-type]
+        return folds
+
+    def _check(self) -> None:
+        """What no reader should have to ask: keys are unique folder names, files stay below root, twins exist."""
+        seen: dict[str, Footage] = {}
+        for footage in self.footage:
+            key, path = footage.key, PurePosixPath(footage.file)
+            if key != safe_key(key):
+                raise DataError(str(self.folder), f"key {key!r} is no safe folder name")
+            if key.casefold() in seen:
+                raise DataError(str(self.folder), f"key {key!r} is there twice")
+            if path.is_absolute() or ".." in path.parts or not path.parts:
+                raise DataError(str(self.folder), f"{key}: file {footage.file!r} must lie below the root")
+            if not footage.group:
+                raise DataError(str(self.folder), f"{key}: no group")
+            if (footage.method == "") != (footage.label == "real"):
+                raise DataError(str(self.folder), f"{key}: a fake has a method, and real footage has none")
+            seen[key.casefold()] = footage
+        for footage in self.footage:
+            if not footage.twin:
+                continue
+            twin = seen.get(footage.twin.casefold())
+            if twin is None or twin.label != "real":
+                raise DataError(str(self.folder), f"{footage.key}: its twin {footage.twin!r} is no real footage here")
+            if twin.group != footage.group:
+                raise DataError(str(self.folder), f"{footage.key}: its twin {footage.twin!r} is in another group")
+
+
+def safe_key(text: str) -> str:
+    """A folder name, near to this text, that every file system takes."""
+    key = re.sub(r"[^A-Za-z0-9._+-]+", "_", text.replace("/", "--")).strip("._")
+    return key[:LONGEST_KEY] or "footage"
+
+
+def _said(footage: Footage) -> dict[str, object]:
+    return dataclasses.asdict(footage)
