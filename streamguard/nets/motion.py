@@ -24,7 +24,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from .past import Past
 
@@ -172,11 +171,25 @@ def reduced_channels(channels: int) -> int:
     return max(1, channels // REDUCTION)
 
 
-def mean_energy(energies: Sequence[Tensor]) -> Tensor:
-    """One heat map (N L, h, w) of those of several blocks, at the size of the one in the middle."""
-    size = energies[len(energies) // 2].shape[1:]
-    maps = [functional.interpolate(each[:, None], size, mode="bilinear", antialias=True)[:, 0] for each in energies]
+def mean_energy(energies: Sequence[Tensor], size: Sequence[int] | None = None) -> Tensor:
+    """One heat map (N L, h, w) of those of several blocks; at the size of the one in the middle, if none is said."""
+    height, width = energies[len(energies) // 2].shape[1:] if size is None else size
+    maps = [_between(each, 1, height) @ each @ _between(each, 2, width).T for each in energies]
     return torch.stack(maps).mean(dim=0)
+
+
+def _between(x: Tensor, side: int, out: int) -> Tensor:
+    """(out, in): what takes that side of x to `out` places, smoothly: triangles, as wide as shrinking needs.
+
+    As a product and not by functional.interpolate, whose antialiasing OpenVINO's Resize does not do."""
+    inside = x.shape[side]
+    wide = max(1.0, inside / out)
+    rows = []
+    for i in range(out):
+        centre = (i + 0.5) * inside / out
+        row = [max(0.0, 1 - abs(j + 0.5 - centre) / wide) for j in range(inside)]
+        rows.append([each / sum(row) for each in row])
+    return x.new_tensor(rows)
 
 
 def _foretelling(channels: int) -> nn.Conv2d:

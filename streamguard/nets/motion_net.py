@@ -94,12 +94,13 @@ class MotionNet(nn.Module, ABC):
         return Answers(both[..., :CLASSES], both[..., CLASSES:], features)
 
     def maps(self, crops: Tensor) -> Maps:
-        """Of clips (N, L, H, W, 3), in eval mode."""
+        """Of clips (N, L, H, W, 3), in eval mode. Both are of one size."""
         energies: list[Tensor] = []
         seen = self.look(crops.flatten(0, 1), Past.of_clips(crops), energies)
         length = crops.shape[1]
         anomaly = None if seen.anomaly is None else seen.anomaly.features.abs().mean(dim=1).unflatten(0, (-1, length))
-        motion = mean_energy(energies).unflatten(0, (-1, length)) if energies else None
+        size = None if anomaly is None else anomaly.shape[2:]
+        motion = mean_energy(energies, size).unflatten(0, (-1, length)) if energies else None
         return Maps(anomaly, motion)
 
     @cached_property

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from streamguard.nets.anomaly import CLASSES
 from streamguard.nets.gml import Gml, GmlOptions
 from streamguard.nets.gml_s import GmlS, GmlSOptions
+from streamguard.nets.motion import mean_energy
 from streamguard.nets.motion_net import Answers, MotionNet, logit
 from streamguard.nets.past import Past
 
@@ -224,6 +226,8 @@ def test_sure_heads_neither_overflow_nor_drown_each_other(sure: float) -> None:
 def test_maps_have_one_picture_a_crop(net: MotionNet) -> None:
     crops = moving(5, faces=2, size_px=SIZE_PX)
     maps = net.maps(crops)
+    if maps.anomaly is not None and maps.motion is not None:
+        assert maps.anomaly.shape == maps.motion.shape
     if maps.anomaly is not None:
         assert maps.anomaly.shape[:2] == (2, 5)
         assert maps.anomaly.min() >= 0
@@ -244,6 +248,15 @@ def test_motion_shows_where_it_was() -> None:
     change = motion[0, 2] - motion[0, 1]
     top, left = divmod(int(change.argmax()), change.shape[1])
     assert max(top, left) < change.shape[0] / 2
+
+
+@pytest.mark.parametrize("sizes", [(5, 10), (10, 10), (40, 20), (55, 14)])
+def test_maps_of_several_blocks_are_brought_to_one_size_as_pictures_are(sizes: tuple[int, int]) -> None:
+    inside, out = sizes
+    x = torch.rand(3, inside, inside + 1, generator=torch.Generator().manual_seed(0))
+    wanted = functional.interpolate(x[:, None], (out, out + 2), mode="bilinear", antialias=True)[:, 0]
+    torch.testing.assert_close(mean_energy([x], (out, out + 2)), wanted)
+    assert mean_energy([x, x[:, 1:], x]).shape == (3, inside - 1, inside + 1)
 
 
 def test_state_is_what_steps_take_and_give(net: MotionNet) -> None:
