@@ -30,7 +30,7 @@ from .errors import BundleError, ConfigError
 from .onnx_file import OnnxFile, TensorInfo, read_onnx
 from .sealed_files import MANIFEST
 from .sealed_files import FileSpec as FileSpec
-from .strict import Refuse, build, read_json, shown
+from .strict import Refuse, added, build, read_json, shown
 
 Graph = Literal["window", "step"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
@@ -48,6 +48,8 @@ class ClipSpec:
     """R: crops before those that still matter."""
     hop_s: float
     recipe: CropRecipe
+    span: float = added(2.0)
+    """Side of the `square` recipe in face scales."""
 
     def config(self, graph: Graph) -> ClipConfig:
         """How a session makes clips for one of the graphs."""
@@ -58,6 +60,7 @@ class ClipSpec:
             memory=self.memory,
             hop_s=self.hop_s,
             recipe=self.recipe,
+            span=self.span,
             feed=graph,
         )
 

@@ -10,7 +10,16 @@ from dataclasses import replace
 import numpy as np
 
 from .config import ClipConfig
-from .crop import crop_similarity, crop_square, cut_patch, fit_similarity, follow_square, padded_share, square_of
+from .crop import (
+    crop_similarity,
+    crop_square,
+    cut_patch,
+    fit_similarity,
+    follow_square,
+    padded_share,
+    square_of,
+    square_round,
+)
 from .faces.quality import worst_quality
 from .ring import GridPatch, PatchRing, RingStatistics
 from .values import Face, Frame, Window
@@ -24,7 +33,7 @@ class FaceClips:
         self._ring = PatchRing(anchor_pts_s=anchor_pts_s, grid_s=config.grid_s, capacity=config.crops)
         self.face = face
         """As last measured."""
-        self._square = follow_square(None, face.box_px)
+        self._square = follow_square(None, face.box_px, config.span)
         self._crop_epoch = 1
         self._hop_points = self._points(config.hop_s if config.feed == "window" else config.grid_s)
         self._next_index = 0
@@ -48,9 +57,10 @@ class FaceClips:
                 grid_index=self._ring.index_of(frame.pts_s),
                 size_px=self._config.size_px,
                 arrival_s=frame.arrival_s,
+                span=self._config.span,
             )
         )
-        square = follow_square(self._square, face.box_px)
+        square = follow_square(self._square, face.box_px, self._config.span)
         if square is not self._square:
             self._square = square
             self._crop_epoch += 1
@@ -106,6 +116,8 @@ class FaceClips:
         """`run` is what the network is given now; `seen` what its score will rest on."""
         crops, padded = self._crops(run)
         worst = worst_quality([item.patch.face.quality for item in seen])
+        # Of what this network looks at, not of twice the face's size.
+        around = max(padded_share(item.patch, square_round(item.patch.face.box_px, self._config.span)) for item in seen)
         self._next_index = self._ring.newest_index + self._hop_points
         return Window(
             face_id=self.face.face_id,
@@ -119,7 +131,7 @@ class FaceClips:
             crops_real=sum(not item.repeated for item in seen),
             crops_expected=self._config.crops,
             gaps=sum(item.repeated for item in seen),
-            quality=replace(worst, padded=max(worst.padded, padded)),
+            quality=replace(worst, padded=max(around, padded)),
             arrival_s=run[-1].patch.arrival_s,
         )
 

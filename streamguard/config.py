@@ -146,6 +146,8 @@ class ClipConfig:
     hop_s: float = 0.64
     """Media time between two windows of one face."""
     recipe: CropRecipe = "square"
+    span: float = 2.0
+    """Side of the `square` recipe in face scales, 1 to 2: less gives the face more of the crop's pixels."""
     size_px: int = 224
     feed: Literal["window", "step"] = "window"
     """window: the whole clip at each hop. step: each new crop once, for a network that keeps its past itself."""
@@ -161,6 +163,12 @@ class ClipConfig:
         _need(0 <= self.memory <= 512, "clip.memory", "must be 0 to 512")
         _need(_is_positive(self.hop_s), "clip.hop_s", "must be more than 0 seconds and finite")
         _need(self.recipe in ("square", "similarity"), "clip.recipe", "must be square or similarity")
+        _need(1.0 <= self.span <= 2.0, "clip.span", "must be 1 to 2 face scales")
+        _need(
+            self.span == 2.0 or self.recipe == "square",
+            "clip.span",
+            "must be 2 with the similarity recipe: its template says what is seen",
+        )
         _need(16 <= self.size_px <= 1024, "clip.size_px", "must be 16 to 1024")
         _need(self.feed in ("window", "step"), "clip.feed", "must be window or step")
         _need(

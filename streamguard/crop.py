@@ -1,6 +1,6 @@
 """From a frame and a face to a patch, and from patches to the pixels that a network sees.
 
-Two recipes. `square` (GML): a square of side 2*sqrt(w*h) that stays put while the face stays near its middle.
+Two recipes. `square` (GML): a square of side span*sqrt(w*h) that stays put while the face stays near its middle.
 `similarity` (AltFreezing): one similarity transform for the whole window, fitted to all its five-point sets at once.
 Training uses this very code.
 """
@@ -16,10 +16,12 @@ from .picture import Affine, Picture
 from .values import Box, Face, Patch
 
 PATCH_SPAN = 3.4
-"""A patch's side in face scales. The square is 2 wide; its face may be 1.25 times smaller or larger and a third of a
-scale off centre: 2 * 1.25 + 2 * 1.25 / 3 = 3.33."""
+"""A patch's side in face scales. The square is at most 2 wide; its face may be 1.25 times smaller or larger and a sixth
+of the square's side off centre: 2 * 1.25 + 2 * 1.25 / 3 = 3.33. Of a narrower square, more of what is round it is kept:
+so what was cut for one span serves every other."""
 
 SQUARE_SPAN = 2.0
+"""The widest square, and GML's."""
 RESCALE = 1.25
 
 # AltFreezing's template for a 224 px crop: left eye, right eye, nose, left and right mouth corner, as in the picture.
@@ -41,13 +43,22 @@ class Square:
         return Box(x - half, y - half, x + half, y + half)
 
 
-def cut_patch(picture: Picture, face: Face, *, pts_s: float, grid_index: int, size_px: int, arrival_s: float) -> Patch:
+def cut_patch(
+    picture: Picture,
+    face: Face,
+    *,
+    pts_s: float,
+    grid_index: int,
+    size_px: int,
+    arrival_s: float,
+    span: float = SQUARE_SPAN,
+) -> Patch:
     """Copy the pixels around a face; a very large face is reduced by a whole factor first, to bound memory.
 
     The reduced patch still has at least twice the crop's resolution, so that the blur of averaging whole blocks hardly
-    adds to the crop's own antialiasing. No patch is larger than 6.8 crops on a side.
+    adds to the crop's own antialiasing. No patch is larger than 13.6 / span crops on a side.
     """
-    reduction = max(1, int(SQUARE_SPAN * face.box_px.scale / (2 * size_px)))
+    reduction = max(1, int(span * face.box_px.scale / (2 * size_px)))
     half = face.box_px.scale * PATCH_SPAN / 2
     x, y = face.box_px.centre
     x0, x1 = _aligned(x - half, x + half, picture.width, 2 * reduction)
@@ -70,18 +81,23 @@ def _aligned(low: float, high: float, limit: int, step: int) -> tuple[int, int]:
     return start, min(limit, start + length)
 
 
-def follow_square(square: Square | None, box_px: Box) -> Square:
+def square_round(box_px: Box, span: float = SQUARE_SPAN) -> Square:
+    """The face in its middle."""
+    return Square(centre_px=box_px.centre, side_px=span * box_px.scale)
+
+
+def follow_square(square: Square | None, box_px: Box, span: float = SQUARE_SPAN) -> Square:
     """The same square as long as the face stays in its middle third and near its size; else a new one."""
-    if square is not None and _still_fits(square, box_px):
+    if square is not None and _still_fits(square, box_px, span):
         return square
-    return Square(centre_px=box_px.centre, side_px=SQUARE_SPAN * box_px.scale)
+    return square_round(box_px, span)
 
 
-def _still_fits(square: Square, box_px: Box) -> bool:
+def _still_fits(square: Square, box_px: Box, span: float) -> bool:
     third = square.side_px / 6
     x, y = box_px.centre
     near = abs(x - square.centre_px[0]) <= third and abs(y - square.centre_px[1]) <= third
-    ratio = SQUARE_SPAN * box_px.scale / square.side_px
+    ratio = span * box_px.scale / square.side_px
     return near and 1 / RESCALE <= ratio <= RESCALE
 
 

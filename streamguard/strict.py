@@ -1,6 +1,7 @@
 """JSON from strangers to frozen dataclasses, or a refusal that names the field. Used for what a bundle says of itself.
 
-A dataclass is its own schema: every field must be there, nothing else may be, and each must have exactly its type.
+A dataclass is its own schema: every field must be there (but those that were `added` later), nothing else may be, and
+each must have exactly its type.
 Supported: str, int, float, bool, Literal, dataclass, tuple[X, ...], dict[str or Literal, X], a union of dataclasses
 that are told apart by a field `kind`, and X | None, which is null. Numbers are finite and text is one printable line,
 so that neither a comparison nor a terminal can be fooled.
@@ -21,6 +22,8 @@ Refuse: TypeAlias = Callable[[str, str], BundleError]
 """(where, problem) to the error that is raised: who calls knows which bundle it is."""
 
 T = TypeVar("T")
+
+_ADDED = "added"
 
 
 def read_json(data: bytes, where: str, refuse: Refuse) -> Any:
@@ -55,6 +58,12 @@ def build(cls: type[T], value: Any, refuse: Refuse, *, fill_defaults: bool = Fal
     """
     made: T = _Builder(refuse, fill_defaults).build(cls, value, "")
     return made
+
+
+def added(default: Any) -> Any:
+    """A field that came to a format which was already in use: a file without it means this default, which therefore
+    never changes."""
+    return dataclasses.field(default=default, metadata={_ADDED: True})
 
 
 def shown(text: str) -> str:
@@ -93,7 +102,7 @@ class _Builder:
         for field in dataclasses.fields(cls):
             if field.name in given:
                 made[field.name] = self.build(hints[field.name], given[field.name], _join(where, field.name))
-            elif not (self.fill_defaults and _has_default(field)):
+            elif not (field.metadata.get(_ADDED) or (self.fill_defaults and _has_default(field))):
                 raise self.refuse(_join(where, field.name), "missing")
         return cls(**made)
 

@@ -179,7 +179,8 @@ class Quality:
     presence: float
     """How surely a whole face is seen, 0 to 1: the mesh network's confidence, less where masks or the like cover it."""
     padded: float
-    """Share of the face's surroundings (a square of twice its size) that lies outside the picture, 0 to 1."""
+    """Share of the face's surroundings that lies outside the picture, 0 to 1: of a face, of a square of twice its size;
+    of a window, of what its network looks at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

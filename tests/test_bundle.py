@@ -186,6 +186,15 @@ def test_a_graph_at_one_precision_may_be_all_there_is(tmp_path: Path) -> None:
         opened.path_of("step", "fp32")
 
 
+def test_a_bundle_from_before_there_were_spans_looks_at_two_face_scales(tmp_path: Path) -> None:
+    folder = write_files(tmp_path / "toy")
+    fields = toy_fields()
+    narrow = seal(folder, fields | {"clip": fields["clip"] | {"span": 1.4}})
+    assert narrow.manifest.clip.config("step").span == 1.4
+    rewrite(folder, lambda manifest: manifest["clip"].pop("span"))
+    assert open_bundle(folder).manifest.clip.config("step").span == 2.0
+
+
 def test_without_a_path_it_is_the_one_of_the_package(toy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundle_module, "UNTRAINED", toy.folder)
     assert open_bundle() == toy
@@ -297,6 +306,9 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("clip.memory", -1, ""),
     ("clip.size_px", 8, ""),
     ("clip.recipe", "round", ""),
+    ("clip.span", 0.9, ""),
+    ("clip.span", 2.1, ""),
+    ("clip.span", None, ""),
     ("clip.recipe", "similarity", ""),
     ("clip.feed", "window", ""),
     ("output.kind", "sigmoid", ""),

@@ -55,6 +55,7 @@ BAD: dict[tuple[str, Make], dict[str, list[object]]] = {
         "memory": [-1, 513],
         "hop_s": [0.0, -1.0, NAN, INF],
         "recipe": ["round", ""],
+        "span": [0.99, 2.01, NAN, INF],
         "size_px": [15, 1025],
         "feed": ["both", ""],
     },
@@ -91,6 +92,7 @@ def test_defaults_are_accepted(make: Make) -> None:
         (FacesConfig, {"coast_s": 2.0, "remember_s": 2.0}),
         (SourceConfig, {"first_retry_s": 3.0, "longest_retry_s": 3.0, "queue_frames": 1}),
         (ClipConfig, {"grid_s": 0.005, "length": 512, "memory": 512, "size_px": 1024}),
+        (ClipConfig, {"span": 1.0}),
         (SessionConfig, {"most_work": 1, "clip": ClipConfig(grid_s=0.5)}),
     ],
 )
@@ -102,6 +104,12 @@ def test_values_at_the_edge_are_accepted(make: Make, values: dict[str, object]) 
 def test_similarity_crops_cannot_be_fed_by_steps() -> None:
     with pytest.raises(ConfigError, match=r"^clip\.feed: must be window"):
         ClipConfig(recipe="similarity", feed="step")
+
+
+def test_similarity_crops_have_no_span_of_ones_own() -> None:
+    ClipConfig(recipe="similarity", span=2.0)
+    with pytest.raises(ConfigError, match=r"^clip\.span: must be 2 with the similarity recipe"):
+        ClipConfig(recipe="similarity", span=1.4)
 
 
 def test_grid_wider_than_a_face_is_waited_for_is_refused_with_a_way_out() -> None:

@@ -16,6 +16,7 @@ from streamguard.crop import (
     fit_similarity,
     follow_square,
     padded_share,
+    square_round,
 )
 from streamguard.picture import Picture
 from streamguard.values import Box, Face, Patch, Quality
@@ -40,8 +41,8 @@ def face(x: float, y: float, side: float, points: np.ndarray | None = None) -> F
     )
 
 
-def patch_of(picture: Picture, who: Face, size_px: int = 224) -> Patch:
-    return cut_patch(picture, who, pts_s=0.0, grid_index=0, size_px=size_px, arrival_s=0.0)
+def patch_of(picture: Picture, who: Face, size_px: int = 224, span: float = 2.0) -> Patch:
+    return cut_patch(picture, who, pts_s=0.0, grid_index=0, size_px=size_px, arrival_s=0.0, span=span)
 
 
 def template_points(affine: tuple[float, float, float, float, float, float]) -> np.ndarray:
@@ -63,6 +64,31 @@ def test_a_square_crop_equals_the_reference_from_the_whole_frame(side: float, si
     assert np.percentile(difference, 99) < TOLERANCE_P99
 
 
+@pytest.mark.parametrize(("side", "size_px"), [(40.0, 112), (200.0, 64), (260.0, 96), (300.0, 112)])
+@pytest.mark.parametrize("span", [1.0, 1.4])
+def test_so_does_one_of_a_narrower_square(side: float, size_px: int, span: float) -> None:
+    picture = as_matrix(smooth(1280, 720), "bt709", False)
+    who = face(633.3, 343.4, side)
+    square = follow_square(None, who.box_px, span)
+    assert square.side_px == pytest.approx(span * side)
+    scale = square.side_px / size_px
+    expected = reference_sample(reference_rgb(picture), (scale, 0, square.box.x0, 0, scale, square.box.y0), size_px)
+    difference = np.abs(crop_square(patch_of(picture, who, size_px, span), square, size_px) - expected)
+    assert difference.mean() < TOLERANCE_MEAN
+    assert np.percentile(difference, 99) < TOLERANCE_P99
+
+
+@pytest.mark.parametrize("side", [40.0, 150.0, 350.0])
+def test_a_narrower_crop_is_the_middle_of_a_wide_one(side: float) -> None:
+    """Training cuts its crops from wider tiles; 160 pixels of two face scales show 1.4 of them in the inner 112."""
+    picture = as_matrix(smooth(1280, 720), "bt709", False)
+    who = face(633.3, 343.4, side)
+    wide = crop_square(patch_of(picture, who, 160), follow_square(None, who.box_px), 160).astype(int)
+    narrow = crop_square(patch_of(picture, who, 112, 1.4), follow_square(None, who.box_px, 1.4), 112).astype(int)
+    assert np.abs(wide[24:-24, 24:-24] - narrow).max() <= 4  # a level of luma and one of chroma
+    assert np.abs(wide[23:-25, 24:-24] - narrow).max() > 8, "the picture is so smooth that any place would do"
+
+
 @pytest.mark.parametrize("side", [60.0, 180.0])
 def test_a_similarity_crop_equals_the_reference_from_the_whole_frame(side: float) -> None:
     picture = as_matrix(smooth(1280, 720), "bt709", False)
@@ -77,15 +103,18 @@ def test_a_similarity_crop_equals_the_reference_from_the_whole_frame(side: float
 
 
 @pytest.mark.parametrize("side", [20.0, 100.0, 230.0, 700.0])
-def test_a_patch_holds_every_pixel_its_square_may_need(side: float) -> None:
+@pytest.mark.parametrize("span", [1.0, 1.4, 2.0])
+def test_a_patch_holds_every_pixel_its_square_may_need(side: float, span: float) -> None:
+    """The square that is kept longest: its face is as small as it may be, or as large, and as far off its middle."""
     picture = Picture.from_rgb(np.zeros((4000, 4000, 3), np.uint8))
-    patch = patch_of(picture, face(2001.3, 1999.6, side))
-    for centre in (2001.3 - side / 3, 2001.3 + side / 3):
-        for ratio in (1 / RESCALE, RESCALE):
-            square = Square(centre_px=(centre, 1999.6), side_px=2 * side * ratio)
-            moved = ratio * side / 3  # the middle third of that square
-            assert abs(centre - 2001.3) <= side / 3 + moved
-            assert padded_share(patch, square) < 0.02
+    who = face(2001.3, 1999.6, side)
+    patch = patch_of(picture, who, span=span)
+    for ratio in (1.001 / RESCALE, 0.999 * RESCALE):
+        square_px = span * side * ratio
+        for sign in (-1, 1):
+            kept = Square(centre_px=(2001.3 + sign * 0.999 * square_px / 6, 1999.6), side_px=square_px)
+            assert follow_square(kept, who.box_px, span) is kept
+            assert padded_share(patch, kept) == 0.0
 
 
 def test_a_large_face_is_reduced_but_never_below_the_crops_own_detail() -> None:
@@ -94,6 +123,15 @@ def test_a_large_face_is_reduced_but_never_below_the_crops_own_detail() -> None:
         patch = patch_of(picture, face(1900.0, 1000.0, side))
         assert 2 * side / patch.reduction >= min(448.0, 2 * side)
         assert patch.picture.width <= 2 * PATCH_SPAN * 224 + 8
+
+
+def test_of_a_narrower_square_a_face_is_reduced_later() -> None:
+    picture = Picture.from_rgb(np.zeros((2160, 3840, 3), np.uint8))
+    for side in (223.0, 447.0, 630.0, 650.0):
+        patch = patch_of(picture, face(1900.0, 1000.0, side), 224, 1.4)
+        assert 1.4 * side / patch.reduction >= min(448.0, 1.4 * side)
+    assert patch.reduction == 2
+    assert patch_of(picture, face(1900.0, 1000.0, 650.0), 224, 1.0).reduction == 1
 
 
 def test_the_square_stays_while_the_face_stays_in_its_middle_third() -> None:
@@ -112,8 +150,19 @@ def test_the_square_changes_when_the_face_grows_or_shrinks_by_a_quarter() -> Non
         assert (follow_square(first, box) is first) == stays, side
 
 
-def test_side_is_twice_the_root_of_the_area() -> None:
+def test_a_narrower_square_is_left_sooner_and_outgrown_alike() -> None:
+    """The middle third is that of the square, and a quarter larger is so in every span."""
+    first = follow_square(None, Box(100, 100, 200, 200), 1.4)  # 140 wide: 23.3 to each side
+    assert follow_square(first, Box(123, 100, 223, 200), 1.4) is first
+    assert follow_square(first, Box(124, 100, 224, 200), 1.4) == square_round(Box(124, 100, 224, 200), 1.4)
+    for side, stays in [(124, True), (126, False), (81, True), (79, False)]:
+        box = Box(150 - side / 2, 150 - side / 2, 150 + side / 2, 150 + side / 2)
+        assert (follow_square(first, box, 1.4) is first) == stays, side
+
+
+def test_side_is_the_span_times_the_root_of_the_area() -> None:
     assert follow_square(None, Box(0, 0, 50, 200)).side_px == pytest.approx(200.0)
+    assert follow_square(None, Box(0, 0, 50, 200), 1.4).side_px == pytest.approx(140.0)
 
 
 def test_the_padded_share_is_what_lies_outside_the_picture() -> None:

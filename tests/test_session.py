@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -530,6 +531,40 @@ def test_one_similarity_serves_a_whole_window() -> None:
     run = Run(config).feed(times(0, 2), lambda t: {ADA: box_at(250 + 20 * t, 180)})
     columns = [np.nonzero(crop[112].max(-1) > 60)[0].mean() for crop in run.windows[0].crops]
     assert columns[-1] - columns[0] > 10
+
+
+@pytest.mark.parametrize("feed", ["window", "step"])
+def test_a_narrower_square_shows_more_of_the_face_in_every_crop(feed: Literal["window", "step"]) -> None:
+    """Faces are 60 x 80 pixels: of a square of two scales they are a quarter, of 1.4 scales half."""
+    shares = {}
+    for span in (2.0, 1.4):
+        clip = ClipConfig(span=span, feed=feed, length=4, memory=2, size_px=112)
+        run = Run(SessionConfig(clip=clip)).feed(times(0, 2), still({ADA: box_at(300, 180)}))
+        crop = run.windows[-1].crops[-1]
+        shares[span] = float((crop.max(-1) > 60).mean())
+    assert shares[2.0] == pytest.approx(1 / 4, abs=0.02)
+    assert shares[1.4] == pytest.approx(1 / 1.4**2, abs=0.02)
+
+
+def test_a_narrower_square_is_left_sooner() -> None:
+    """11 pixels off the middle: within a third of 2 scales (23 px), and of 1.4 (16 px); 18 only within the wider."""
+    for moved, slots in [(11, {2.0: 1, 1.4: 1}), (18, {2.0: 1, 1.4: 2})]:
+        for span, expected in slots.items():
+            clip = ClipConfig(span=span, feed="step", length=4, memory=2, size_px=64)
+            run = Run(SessionConfig(clip=clip))
+            run.feed(times(0, 1.5), still({ADA: box_at(300, 180)}))
+            run.feed(times(1.5, 3), still({ADA: box_at(300 + moved, 180)}))
+            assert len({window.crop_epoch for window in run.windows}) == expected, (moved, span)
+
+
+def test_padding_is_of_what_the_network_looks_at() -> None:
+    """At the border, where a square of two scales leaves the picture and a narrower one hardly does."""
+    padded = {}
+    for span in (2.0, 1.4):
+        run = Run(SessionConfig(clip=ClipConfig(span=span))).feed(times(0, 1), still({ADA: box_at(40, 180)}))
+        padded[span] = run.windows[0].quality.padded
+    assert padded[2.0] == pytest.approx(1 - (40 + 69.3) / 138.6, abs=0.01)
+    assert padded[1.4] == pytest.approx(1 - (40 + 48.5) / 97.0, abs=0.01)
 
 
 def test_the_worst_crop_of_a_clip_gives_its_quality() -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from streamguard.errors import BundleError
-from streamguard.strict import build, read_json, shown
+from streamguard.strict import added, build, read_json, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +149,20 @@ def test_makers_may_leave_out_what_has_a_default_and_nothing_else() -> None:
     assert built == Toy(name="x", shape=Round(radius=2.5))
     with pytest.raises(BundleError, match=r"^bundle toy, name: missing$"):
         build(Toy, {"shape": {"kind": "round", "radius": 2.5}}, refuse, fill_defaults=True)
+
+
+def test_only_what_was_added_to_a_format_may_be_missing_from_a_file() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Grown:
+        name: str = "before"
+        span: float = added(2.0)
+
+    assert build(Grown, {"name": "x"}, refuse) == Grown(name="x", span=2.0)
+    assert build(Grown, {"name": "x", "span": 1.4}, refuse) == Grown(name="x", span=1.4)
+    with pytest.raises(BundleError, match=r"^bundle toy, span: must be a number, not null$"):
+        build(Grown, {"name": "x", "span": None}, refuse)
+    with pytest.raises(BundleError, match=r"^bundle toy, name: missing$"):
+        build(Grown, {"span": 1.4}, refuse)
 
 
 def test_json_is_read() -> None:

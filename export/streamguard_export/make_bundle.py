@@ -72,6 +72,8 @@ class About:
     grid_s: float
     hop_s: float
     recipe: Literal["square", "similarity"]
+    span: float = 2.0
+    """Side of the `square` recipe in face scales, 1 to 2."""
     provenance: Provenance
     net: NetSpec | None = None
     """Of a registered network, less `weights`: its parameters are then written beside its graphs."""
@@ -179,6 +181,7 @@ def _fields(module: nn.Module, about: About, specs: Specs, parity: Sequence[Pari
             "memory": net.memory,
             "hop_s": about.hop_s,
             "recipe": about.recipe,
+            "span": about.span,
         },
         "output": OutputSpec(tensor="logits", kind="logit"),
         "graphs": specs,

@@ -26,6 +26,8 @@ from .make_bundle import CLIPS, NOT_TRAINED, About, Progress, make_bundle
 MEASURED_MACS = 200_000_000_000
 """Roughly what measuring may cost in each graph, precision and engine: some ten seconds."""
 LEAST_CLIPS = 2
+WIDEST = 2.0
+"""Span of the square: that of GML's paper, and all that the similarity recipe takes."""
 
 ALTFREEZING_DATA = (
     "FaceForensics++ c23: real videos, and fakes of Deepfakes, Face2Face, FaceSwap and NeuralTextures; trained by the "
@@ -35,11 +37,17 @@ ALTFREEZING_LICENCE = "unclear: the authors' code is MIT, and of the weights not
 
 
 def new_bundle(
-    out: Path, entry: Entry, options: Mapping[str, str], *, seed: int = 0, progress: Progress = lambda line: None
+    out: Path,
+    entry: Entry,
+    options: Mapping[str, str],
+    *,
+    seed: int = 0,
+    span: float = WIDEST,
+    progress: Progress = lambda line: None,
 ) -> Bundle:
     """An untrained one: the same options and seed give the same weights. ConfigError if there is no such option."""
     net = build(entry, options, seed=seed)
-    return _make(out, entry, net, f"seed-{seed}", NOT_TRAINED, trained=False, progress=progress)
+    return _make(out, entry, net, f"seed-{seed}", NOT_TRAINED, trained=False, span=span, progress=progress)
 
 
 def bundle_of_weights(
@@ -50,6 +58,7 @@ def bundle_of_weights(
     *,
     data: str,
     licence: str,
+    span: float = WIDEST,
     progress: Progress = lambda line: None,
 ) -> Bundle:
     """An uncalibrated one with weights under PyTorch's names. CheckpointError if they are not this network's."""
@@ -57,7 +66,7 @@ def bundle_of_weights(
     progress(f"reading {shown(str(file))}")
     with _unchanged(file) as sha256:
         load_strictly(net, read_checkpoint(file), file)
-    return _of_file(out, entry, net, file, sha256, data=data, licence=licence, progress=progress)
+    return _of_file(out, entry, net, file, sha256, data=data, licence=licence, span=span, progress=progress)
 
 
 def bundle_of_altfreezing(out: Path, file: Path, *, progress: Progress = lambda line: None) -> Bundle:
@@ -68,7 +77,15 @@ def bundle_of_altfreezing(out: Path, file: Path, *, progress: Progress = lambda 
     with _unchanged(file) as sha256:
         altfreezing.load(cast(AltFreezing, net), file)
     return _of_file(
-        out, entry, net, file, sha256, data=ALTFREEZING_DATA, licence=ALTFREEZING_LICENCE, progress=progress
+        out,
+        entry,
+        net,
+        file,
+        sha256,
+        data=ALTFREEZING_DATA,
+        licence=ALTFREEZING_LICENCE,
+        span=WIDEST,
+        progress=progress,
     )
 
 
@@ -126,15 +143,32 @@ def _unchanged(file: Path) -> Iterator[str]:
 
 
 def _of_file(
-    out: Path, entry: Entry, net: nn.Module, file: Path, sha256: str, *, data: str, licence: str, progress: Progress
+    out: Path,
+    entry: Entry,
+    net: nn.Module,
+    file: Path,
+    sha256: str,
+    *,
+    data: str,
+    licence: str,
+    span: float,
+    progress: Progress,
 ) -> Bundle:
     data = f"{data}; weights from {shown(file.name)}, sha256 {sha256}"
     provenance = Provenance(data=data, commit="none", licence=licence)
-    return _make(out, entry, net, f"weights-{sha256[:12]}", provenance, trained=True, progress=progress)
+    return _make(out, entry, net, f"weights-{sha256[:12]}", provenance, trained=True, span=span, progress=progress)
 
 
 def _make(
-    out: Path, entry: Entry, net: nn.Module, version: str, provenance: Provenance, *, trained: bool, progress: Progress
+    out: Path,
+    entry: Entry,
+    net: nn.Module,
+    version: str,
+    provenance: Provenance,
+    *,
+    trained: bool,
+    span: float,
+    progress: Progress,
 ) -> Bundle:
     told = cast(ClipNet, net)
     options = options_as_text(told.options)
@@ -145,6 +179,7 @@ def _make(
         grid_s=entry.grid_s,
         hop_s=entry.hop_s,
         recipe=entry.recipe,
+        span=span,
         provenance=provenance,
         net=NetSpec(name=entry.name, options=options, decisions=dict(told.DECISIONS)),
     )

@@ -148,7 +148,8 @@ def _graphs(manifest: Manifest) -> Iterator[str]:
 
 def _clip(manifest: Manifest) -> Iterator[str]:
     clip = manifest.clip
-    yield f"{clip.recipe} crops of {clip.size_px} x {clip.size_px} pixels, one each {1000 * clip.grid_s:g} ms"
+    wide = f" and {clip.span:g} face scales" if clip.recipe == "square" else ""
+    yield f"{clip.recipe} crops of {clip.size_px} x {clip.size_px} pixels{wide}, one each {1000 * clip.grid_s:g} ms"
     span_s = (clip.memory + clip.length) * clip.grid_s
     yield f"T = {clip.length} crops are judged, R = {clip.memory} before them still matter: {span_s:g} s in all"
     yield f"a score each {clip.hop_s:g} s"

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..config import ClipConfig
 from ..errors import ConfigError, MissingPackageError
 from ..sealed_files import check_replaceable
 from .main import Subparsers
@@ -56,6 +57,13 @@ def add_new(actions: Subparsers) -> None:
     new.add_argument(
         "--option", action="append", default=[], metavar="NAME=VALUE", help="another value than its own; repeatable"
     )
+    new.add_argument(
+        "--span",
+        type=float,
+        default=2.0,
+        metavar="SCALES",
+        help="side of the square that its crops show, in sizes of the face: 1 to 2; default: 2",
+    )
     new.add_argument("--seed", type=int, metavar="N", help="of the random weights; default: 0")
     new.add_argument(
         "--weights",
@@ -93,12 +101,13 @@ def new(args: argparse.Namespace) -> None:
             raise ConfigError(f"--{name}", "is said of --weights, and there are none")
         if said is not None and not said.isprintable():  # no bundle would take it, minutes later
             raise ConfigError(f"--{name}", "must be one line of printable text")
+    _check_span(args.span, entry)
     _check_out(args.out)
     _need_packages("`streamguard bundle new`")
     from streamguard_export.registered import bundle_of_weights, new_bundle
 
     if args.weights is None:
-        bundle = new_bundle(args.out, entry, options, seed=seed, progress=_progress())
+        bundle = new_bundle(args.out, entry, options, seed=seed, span=args.span, progress=_progress())
     else:
         bundle = bundle_of_weights(
             args.out,
@@ -107,6 +116,7 @@ def new(args: argparse.Namespace) -> None:
             args.weights,
             data=args.data or "not said",
             licence=args.licence or "not said",
+            span=args.span,
             progress=_progress(),
         )
     _tell(bundle, args.out)
@@ -140,6 +150,14 @@ def _options(given: list[str]) -> Mapping[str, str]:
             raise ConfigError("--option", f"must be NAME=VALUE, not {each}")
         options[name] = value
     return options
+
+
+def _check_span(span: float, entry: Entry) -> None:
+    """As the bundle would, minutes later."""
+    try:
+        ClipConfig(recipe=entry.recipe, span=span)
+    except ConfigError as exc:
+        raise ConfigError("--span", exc.problem) from exc
 
 
 def _check_out(out: Path) -> None:

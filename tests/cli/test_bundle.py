@@ -41,7 +41,7 @@ Graphs
   step and window differ by at most 0.0001 at fp32
 
 What it looks at
-  square crops of 16 x 16 pixels, one each 80 ms
+  square crops of 16 x 16 pixels and 2 face scales, one each 80 ms
   T = 3 crops are judged, R = 2 before them still matter: 0.4 s in all
   a score each 0.24 s
 

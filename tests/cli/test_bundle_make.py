@@ -61,7 +61,7 @@ def test_new_makes_an_untrained_one_and_says_so_and_what_to_do_next(
     assert asked.name == "new_bundle"
     out, entry, options = asked.args
     assert (out, entry.name, options) == (Path("my out"), "gml-s", {"width": "0.25", "temporal": ""})
-    assert asked.keywords == {"seed": 7}
+    assert asked.keywords == {"seed": 7, "span": 2.0}
     said = capsys.readouterr()
     assert re.fullmatch(r" +\d+ s  tracing\n", said.err)
     manifest = open_bundle().manifest
@@ -83,15 +83,15 @@ def test_new_with_weights_makes_an_uncalibrated_one(asked: Asked, capsys: pytest
     assert main(["bundle", "new", "gml", "out", *given]) == 0
     assert asked.name == "bundle_of_weights"
     assert (asked.args[1].name, *asked.args[2:]) == ("gml", {}, Path("mine.safetensors"))
-    assert asked.keywords == {"data": "my videos", "licence": "mine"}
+    assert asked.keywords == {"data": "my videos", "licence": "mine", "span": 2.0}
     said = capsys.readouterr().out
     assert "UNCALIBRATED: its scores are no probabilities. There is no p_fake" in said
     assert "UNTRAINED" not in said
 
 
 def test_what_nobody_says_of_weights_is_not_made_up(asked: Asked) -> None:
-    assert main(["bundle", "new", "gml", "out", "--weights", "mine.safetensors"]) == 0
-    assert asked.keywords == {"data": "not said", "licence": "not said"}
+    assert main(["bundle", "new", "gml", "out", "--weights", "mine.safetensors", "--span", "1.4"]) == 0
+    assert asked.keywords == {"data": "not said", "licence": "not said", "span": 1.4}
 
 
 def test_import_makes_an_uncalibrated_one_of_what_was_published(
@@ -110,6 +110,9 @@ def test_import_makes_an_uncalibrated_one_of_what_was_published(
         ("new gml out --option =1", "--option: must be NAME=VALUE, not =1"),
         ("new gml out --seed -1", "--seed: must be 0 to 9223372036854775807, not -1"),
         ("new gml out --seed 9223372036854775808", "--seed: must be 0 to 9223372036854775807"),
+        ("new gml out --span 2.5", "--span: must be 1 to 2 face scales"),
+        ("new gml out --span nan", "--span: must be 1 to 2 face scales"),
+        ("new altfreezing out --span 1.4", "--span: must be 2 with the similarity recipe"),
         ("new gml out --data x", "--data: is said of --weights, and there are none"),
         ("new gml out --licence x", "--licence: is said of --weights, and there are none"),
         ("new gml out.zip", "OUT: out.zip would be a folder; `streamguard bundle pack` makes a zip"),
