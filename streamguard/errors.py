@@ -9,6 +9,8 @@ StreamGuardError
 |- CheckpointError            a file of trained weights is not what it must be: names the tensor
 |- TraceError                 a file of traces cannot be used: names the file and the line
 |- DataError                  footage, its index or its cut faces are not what they must be: names the file
+|- CalibrationError           scores cannot become probabilities and verdicts: says why, and what would do
+|  `- BudgetError             so little footage cannot show that the budget is kept: says how much would
 |- EngineError                a backend cannot be opened, or failed on its work
 |  `- OverloadedError         no room for another stream: faces are scored too rarely already
 |- PictureError               pixels of an impossible shape, size or type, or with an impossible time
@@ -148,6 +150,26 @@ class DataError(StreamGuardError):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.problem}"
+
+
+class CalibrationError(StreamGuardError):
+    """Raw scores cannot be made into probabilities and verdicts from this data. `what` cannot be done, or is wrong."""
+
+    code = "CALIBRATION"
+
+    def __init__(self, what: str, problem: str) -> None:
+        super().__init__(what, problem)
+        self.what = what
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.problem}"
+
+
+class BudgetError(CalibrationError):
+    """No detector could show on this data that it keeps to the budget. The problem says how much data would do."""
+
+    code = "BUDGET"
 
 
 class EngineError(StreamGuardError):
