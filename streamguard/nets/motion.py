@@ -115,9 +115,8 @@ class MotionConsistency(nn.Module):
         return self.expand_first(first) + self.expand_second(second)  # (N L, C, h, w)
 
     def at_rest(self) -> Tensor:
-        """What it gives where nothing moves: (1, C, 1, 1)."""
-        nothing = self.reduce.weight.new_zeros(1, self.reduce.out_channels, 1, 1)
-        return self.expand_first(nothing) + self.expand_second(nothing)
+        """What it gives where nothing moves, in eval mode: (1, C, 1, 1)."""
+        return _of_nothing(self.expand_first) + _of_nothing(self.expand_second)
 
     def orders(self, x: Tensor, past: Past) -> tuple[Tensor, Tensor]:
         """M and MM, equations (1) and (2): (N L, C / 16, h, w) each."""
@@ -143,8 +142,8 @@ class ChannelwiseMotion(nn.Module):
         return self.expand(change)  # (N L, C, h, w)
 
     def at_rest(self) -> Tensor:
-        """What it gives where nothing moves: (1, C, 1, 1)."""
-        return self.expand(self.reduce.weight.new_zeros(1, self.reduce.out_channels, 1, 1))
+        """What it gives where nothing moves, in eval mode: (1, C, 1, 1)."""
+        return _of_nothing(self.expand)
 
 
 def fill_convolutions(net: nn.Module, *, depthwise: Literal["linear", "relu"]) -> None:
@@ -205,3 +204,14 @@ def _back_to(channels: int, reduced: int) -> nn.Sequential:
     norm = nn.BatchNorm2d(channels)
     nn.init.zeros_(norm.weight)
     return nn.Sequential(nn.Conv2d(reduced, channels, 1, bias=False), norm)
+
+
+def _of_nothing(back: nn.Sequential) -> Tensor:
+    """What it makes of zeros, in eval mode: (1, C, 1, 1). Written out: where a graph has convolutions of constants,
+    OpenVINO 2026.4 computes something else."""
+    norm = back[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    rest = norm.bias - norm.weight * norm.running_mean / (norm.running_var + norm.eps).sqrt()  # (C,)
+    return rest[None, :, None, None]
