@@ -145,7 +145,8 @@ class Thresholds:
     real_leave: float
     real_enter: float
     false_positive_rate: float
-    """Share of real faces that became LIKELY_FAKE with these on the data named in `fitted_on`."""
+    """Share of real faces that became LIKELY_FAKE with these on the data named in `fitted_on`: of faces that had no
+    part in choosing them, where it says cross-fitted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +161,9 @@ class Calibration:
     thresholds: Thresholds
     fitted_on: str
     """Which data, in words."""
+    evidence_scale: float = added(1.0)
+    """What a score says is multiplied by this where it is added up over a face: more than 0, at most 1. Windows of one
+    face err alike, so each says less than it would alone. p_fake, which is of one score, is untouched."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -494,6 +498,7 @@ def _check_calibration(calibration: Calibration, where: str, need: Need) -> None
     order = (0.0, levels.real_enter, levels.real_leave, levels.fake_leave, levels.fake_enter, 1.0)
     within = order[0] <= order[1] < order[2] < order[3] < order[4] <= order[5]
     need(within, f"{where}.thresholds", "must be 0 <= real_enter < real_leave < fake_leave < fake_enter <= 1")
+    need(0 < calibration.evidence_scale <= 1, f"{where}.evidence_scale", "must be more than 0 and at most 1")
     rate = levels.false_positive_rate
     need(0 <= rate <= 1, f"{where}.thresholds.false_positive_rate", "must be 0 to 1")
 

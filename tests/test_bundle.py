@@ -224,6 +224,13 @@ def test_an_untrusted_manifest_is_not_even_parsed(toy: Bundle) -> None:
     assert "is trusted" in refusal(toy.folder, trusted_sha256="0" * 64).problem
 
 
+def test_a_bundle_from_before_evidence_was_scaled_counts_all_of_it(toy: Bundle) -> None:
+    rewrite(toy.folder, lambda manifest: set_at(manifest, "calibrations.0.evidence_scale", 0.25))
+    assert open_bundle(toy.folder).manifest.calibrations[0].evidence_scale == 0.25
+    rewrite(toy.folder, lambda manifest: manifest["calibrations"][0].pop("evidence_scale"))
+    assert open_bundle(toy.folder).manifest.calibrations[0].evidence_scale == 1.0
+
+
 # Sealing.
 
 
@@ -335,6 +342,9 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("calibrations.0.precision", "int8", "calibrations.0"),
     ("calibrations.0.prior", 0, ""),
     ("calibrations.0.prior", 1, ""),
+    ("calibrations.0.evidence_scale", 0, ""),
+    ("calibrations.0.evidence_scale", 1.01, ""),
+    ("calibrations.0.evidence_scale", None, ""),
     ("calibrations.0.thresholds.real_enter", -0.1, "calibrations.0.thresholds"),
     ("calibrations.0.thresholds.real_enter", 0.3, "calibrations.0.thresholds"),
     ("calibrations.0.thresholds.real_leave", 0.7, "calibrations.0.thresholds"),

@@ -194,6 +194,8 @@ def _calibration(calibration: Calibration) -> Iterator[str]:
     else:
         yield f"isotonic: {len(curve.raw)} points from raw {curve.raw[0]:g} to {curve.raw[-1]:g}"
     yield f"p_fake assumes that {100 * calibration.prior:g}% of all faces are fake"
+    if calibration.evidence_scale != 1:
+        yield f"a face's scores are added up at {calibration.evidence_scale:g} of what each says alone"
     yield f"LIKELY_FAKE from p = {levels.fake_enter:g}, until it is below {levels.fake_leave:g}"
     yield f"LIKELY_REAL up to p = {levels.real_enter:g}, until it is above {levels.real_leave:g}"
     yield f"{100 * levels.false_positive_rate:g}% of the real faces in that data became LIKELY_FAKE"

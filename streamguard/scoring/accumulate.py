@@ -8,7 +8,8 @@ steps of 80 ms, windows that overlap, and windows side by side add up to the sam
 nothing.
 
 Windows of one face are not independent, and a sum takes them as if they were: a network that is a little wrong about a
-face, in the same way all along, adds that up. Hence the limits here, and hence thresholds must be fitted on this sum
+face, in the same way all along, adds that up. Hence the limits here; hence `scale`, by which a calibration says how much
+less each window tells than it would alone (Calibration.evidence_scale); and hence thresholds must be fitted on this sum
 over whole calls (Thresholds.false_positive_rate), not on single windows.
 """
 
@@ -34,10 +35,14 @@ SHORTEST_WINDOW_S = 0.5
 class Evidence:
     """The sum for one face generation. Media time only runs forward here."""
 
-    def __init__(self, *, forget_after_s: float, floor: float = FLOOR, ceiling: float = CEILING) -> None:
+    def __init__(
+        self, *, forget_after_s: float, floor: float = FLOOR, ceiling: float = CEILING, scale: float = 1.0
+    ) -> None:
         assert forget_after_s > 0
         assert floor < 0 < ceiling
+        assert 0 < scale <= 1
         self._forget_after_s = forget_after_s
+        self._scale = scale
         self._floor, self._ceiling = floor, ceiling
         self._sum = 0.0
         self._newest_pts_s: float | None = None
@@ -53,7 +58,7 @@ class Evidence:
         if new_s <= 0:
             return False
         share = new_s / max(length_s, SHORTEST_WINDOW_S)
-        limited = min(max(evidence, -PER_WINDOW), PER_WINDOW)
+        limited = min(max(self._scale * evidence, -PER_WINDOW), PER_WINDOW)
         self._sum = min(max(self.at(pts_end_s) + share * limited, self._floor), self._ceiling)
         self._newest_pts_s = pts_end_s
         self._windows += share

@@ -111,9 +111,7 @@ class FaceVerdict:
         self._calibrator = calibrator
         self._clip = clip
         self._levels = Levels.of(calibrator)
-        self._sum = Evidence(
-            forget_after_s=config.forget_after_s, floor=self._levels.floor, ceiling=self._levels.ceiling
-        )
+        self._sum = _nothing_yet(calibrator, config, self._levels)
         self._pts_s: float | None = None
         """The newest time known."""
         self.state = FaceState.UNCERTAIN
@@ -151,6 +149,15 @@ class FaceVerdict:
         return self._calibrator.p_of(self.evidence)
 
 
+def _nothing_yet(calibrator: Calibrator, config: ScoringConfig, levels: Levels) -> Evidence:
+    return Evidence(
+        forget_after_s=config.forget_after_s,
+        floor=levels.floor,
+        ceiling=levels.ceiling,
+        scale=calibrator.calibration.evidence_scale,
+    )
+
+
 def _judged_from(clip: ClipConfig | None, pts_start_s: float, pts_end_s: float) -> float:
     """Where what a score judges begins: each crop stands for the grid step before it, and the last T are judged."""
     if clip is None:
@@ -180,9 +187,7 @@ class ParticipantVerdict:
         self._config = config
         self._clip = clip
         self._levels = Levels.of(calibrator)
-        self._alone = Evidence(
-            forget_after_s=config.forget_after_s, floor=self._levels.floor, ceiling=self._levels.ceiling
-        )
+        self._alone = _nothing_yet(calibrator, config, self._levels)
         self._pts_s: float | None = None
         self._watched = False
         """There was a usable face at the last update."""

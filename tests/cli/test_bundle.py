@@ -86,6 +86,17 @@ Files
     )
 
 
+def test_inspect_tells_how_much_scores_of_one_face_count_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fields = toy_fields()
+    fields["calibrations"][0]["evidence_scale"] = 0.35
+    seal(write_files(tmp_path / "toy"), fields)
+    assert main(["bundle", "inspect", str(tmp_path / "toy")]) == 0
+    told = capsys.readouterr().out
+    assert told.count("    a face's scores are added up at 0.35 of what each says alone\n") == 1
+
+
 def test_inspect_says_first_that_a_network_is_not_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fields = toy_fields() | {"trained": False, "calibrations": []}
     fields["output"]["high_means_fake"] = False

@@ -47,6 +47,15 @@ def test_any_hop_adds_up_to_the_same(hop_s: float, start_s: float, level: Callab
     assert stepped.windows == pytest.approx(until_s / WINDOW_S, rel=1e-3)
 
 
+def test_scaled_evidence_adds_up_more_slowly_and_the_limit_of_a_window_stays_what_it_is() -> None:
+    total = Evidence(forget_after_s=1e9, scale=0.25)
+    add(total, 2.0, 0.64)
+    assert total.at(0.64) == pytest.approx(0.5)
+    add(total, 100.0, 1.28)
+    assert total.at(1.28) == pytest.approx(0.5 + PER_WINDOW)
+    assert total.windows == pytest.approx(2.0)
+
+
 def test_overlapping_windows_only_say_what_is_new() -> None:
     total = Evidence(forget_after_s=1e9)
     add(total, 1.0, 0.64)

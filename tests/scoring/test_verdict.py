@@ -27,6 +27,7 @@ def calibrator(
     prior: float | None = None,
     *,
     assumed: float = 0.5,
+    scale: float = 1.0,
     thresholds: tuple[float, float, float, float] = (0.9, 0.7, 0.35, 0.2),
 ) -> Calibrator:
     """One whose evidence under a prior of one half is the raw score's logit."""
@@ -44,6 +45,7 @@ def calibrator(
             false_positive_rate=0.01,
         ),
         fitted_on="tests",
+        evidence_scale=scale,
     )
     return Calibrator(calibration, prior)
 
@@ -109,6 +111,29 @@ def test_score_is_given_back_as_calibrated_by_itself() -> None:
     estimate = face.add(raw(-1.0), pts_start_s=1.28, pts_end_s=1.92)
     assert estimate == calibrator().estimate(raw(-1.0))
     assert face.p_face > 0.5 > estimate.p_fake
+
+
+def test_scaled_evidence_takes_longer_and_leaves_what_a_score_says_alone() -> None:
+    plain, scaled = FaceVerdict(calibrator(), CONFIG), FaceVerdict(calibrator(scale=0.25), CONFIG)
+    assert play(plain, *[2.0] * 9).index(FAKE) == 1
+    assert play(scaled, *[2.0] * 9).index(FAKE) == 4
+    for face in (plain, scaled):
+        estimate = face.add(raw(1.0), pts_start_s=9.0, pts_end_s=9.64)
+        assert estimate == calibrator().estimate(raw(1.0))
+
+
+def test_evidence_of_a_participant_who_never_stays_is_scaled_too() -> None:
+    evidence = []
+    for scale in (1.0, 0.25):
+        participant = ParticipantVerdict(calibrator(scale=scale), CONFIG)
+        participant.update(0.0, {A: 0.0})
+        for i in range(4):
+            end_s = (i + 1) * WINDOW_S
+            participant.add(calibrator().estimate(raw(1.0)), pts_start_s=end_s - WINDOW_S, pts_end_s=end_s)
+            participant.update(end_s, {(1, i + 1): 0.0})
+        evidence.append(participant.evidence)
+    assert evidence[1] == pytest.approx(0.25 * evidence[0])
+    assert evidence[0] > 1.0
 
 
 def test_swap_after_an_honest_minute_is_told_in_three_windows_and_a_swap_from_the_start_in_two() -> None:
