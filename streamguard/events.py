@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .values import Box, FaceState, GapCause, LostCause, Quality, Reason, StreamState
+from .values import Box, FaceState, GapCause, HeatMaps, LostCause, Quality, Reason, StreamState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +110,8 @@ class Score:
     p_fake_high: float | None = None
     p_face: float | None = None
     """All evidence of this generation so far, forgetting what is old: what `state` rests on. There if `p_fake` is."""
+    maps: HeatMaps | None = None
+    """The newest maps of this face that no score carried before. Only on request, and only now and then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

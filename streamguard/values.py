@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .errors import EventFormatError
 from .picture import Picture
 
 
@@ -275,3 +276,58 @@ class Scored:
     """When the window was handed in, and when the network began and ended: wall clock, for the latency by stage."""
     begun_s: float
     ended_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeatMaps:
+    """Where in a face's square the network found how much, over the crops of one clip. An aid for looking, and no
+    proof. A map is a byte a cell, row by row from the top left: 0 is little, 255 is much."""
+
+    pts_start_s: float
+    """Media time of the first and the last of the crops that the maps are the mean of."""
+    pts_end_s: float
+    square_px: Box
+    """What the maps cover, in pixels of the source picture."""
+    width: int
+    """Cells of each map."""
+    height: int
+    anomaly: bytes | None = None
+    """What the network's anomaly branch finds there; it is trained to find nothing on real faces. None: it has none."""
+    motion: bytes | None = None
+    """How far what is seen there is not what the crop before foretells. None: the network knows no motion."""
+    comparable: bool
+    """True: 0 and 255 stand for the same in every clip, measured on real faces. False: for this clip's own least and
+    most."""
+
+    def __post_init__(self) -> None:
+        for name, cells in (("anomaly", self.anomaly), ("motion", self.motion)):
+            if cells is not None and len(cells) != self.width * self.height:
+                raise EventFormatError(name, f"has {len(cells)} bytes, and {self.width} x {self.height} cells")
+
+    def __repr__(self) -> str:
+        kinds = " and ".join(name for name in ("anomaly", "motion") if getattr(self, name) is not None)
+        return f"HeatMaps({kinds}, {self.width} x {self.height}, {self.pts_start_s:.3f} to {self.pts_end_s:.3f} s)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MapClip:
+    """A whole clip of one face generation that heat maps are wanted of."""
+
+    face_id: int
+    generation: int
+    crops: np.ndarray  # (R + T, H, W, 3) uint8 RGB
+    pts_start_s: float
+    """Of the last T crops, which the maps will be the mean of."""
+    pts_end_s: float
+    square_px: Box
+    """Where all crops lie in the source picture."""
+    box_px: Box
+    """The face in the last of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Mapped:
+    """What a network made of such a clip."""
+
+    clip: MapClip
+    maps: HeatMaps

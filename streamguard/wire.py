@@ -150,7 +150,11 @@ def _read(cls: type, message: Message, path: str) -> Any:
     unknown = UnknownFieldSet(message)
     if len(unknown):
         raise EventFormatError(f"{path}{unknown[0].field_number}", "unknown field number; is the sender newer?")
-    return cls(**{field.name: _read_field(field, message, f"{path}{field.name}") for field in fields_of(cls)})
+    fields = {field.name: _read_field(field, message, f"{path}{field.name}") for field in fields_of(cls)}
+    try:
+        return cls(**fields)
+    except EventFormatError as exc:  # its fields do not fit together
+        raise EventFormatError(f"{path}{exc.field}", exc.problem) from exc
 
 
 def _read_field(field: Field, message: Message, where: str) -> Any:

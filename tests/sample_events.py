@@ -20,7 +20,7 @@ from streamguard.events import (
     StreamUp,
     VerdictChanged,
 )
-from streamguard.values import Box, FaceState, GapCause, LostCause, Quality, Reason, StreamState
+from streamguard.values import Box, FaceState, GapCause, HeatMaps, LostCause, Quality, Reason, StreamState
 
 QUALITY = Quality(
     size_px=96.5,
@@ -57,6 +57,16 @@ KINDS: tuple[Kind, ...] = (
         reasons=(Reason.BLURRED, Reason.GAPS),
         quality=QUALITY,
         latency=StageTimes(wait_s=0.01, queue_s=0.002, infer_s=0.017),
+        maps=HeatMaps(
+            pts_start_s=9.92,
+            pts_end_s=10.48,
+            square_px=Box(-20.5, 4.0, 99.5, 124.0),
+            width=3,
+            height=2,
+            anomaly=bytes((0, 1, 127, 128, 254, 255)),
+            motion=b'\n\x00<&"\xff',
+            comparable=True,
+        ),
     ),
     VerdictChanged(
         face_id=7,

@@ -24,6 +24,8 @@ SCALARS = {
     FieldDescriptor.TYPE_STRING: "str",
     FieldDescriptor.TYPE_UINT32: "int",
     FieldDescriptor.TYPE_UINT64: "int",
+    FieldDescriptor.TYPE_BOOL: "bool",
+    FieldDescriptor.TYPE_BYTES: "bytes",
 }
 
 

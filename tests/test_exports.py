@@ -45,6 +45,7 @@ PUBLIC_NAMES = [
     "FacesConfig",
     "Frame",
     "GapCause",
+    "HeatMaps",
     "LostCause",
     "MediaGap",
     "Mesh",

@@ -72,7 +72,37 @@ def test_json_is_the_protos_own_with_camel_case_and_enum_names() -> None:
             "padded": 0.125,
         },
         "latency": {"waitS": 0.01, "queueS": 0.002, "inferS": 0.017},
+        "maps": {
+            "ptsStartS": 9.92,
+            "ptsEndS": 10.48,
+            "squarePx": {"x0": -20.5, "y0": 4.0, "x1": 99.5, "y1": 124.0},
+            "width": 3,
+            "height": 2,
+            "anomaly": "AAF/gP7/",
+            "motion": "CgA8JiL/",
+            "comparable": True,
+        },
     }
+
+
+def test_heat_maps_that_nobody_asked_for_are_absent() -> None:
+    assert isinstance(SCORE.kind, Score)
+    without = event_of(replace(SCORE.kind, maps=None))
+    assert "maps" not in json.loads(event_to_json(without))["score"]
+    assert event_from_bytes(event_to_bytes(without)) == without
+
+
+def test_a_heat_map_of_another_size_than_it_says_is_refused_by_its_field() -> None:
+    message = event_to_proto(SCORE)
+    message.score.maps.motion = b"short"
+    with pytest.raises(EventFormatError, match="has 5 bytes, and 3 x 2 cells") as refused:
+        event_from_bytes(message.SerializeToString())
+    assert refused.value.field == "kind.score.maps.motion"
+    message.score.maps.ClearField("motion")
+    found = event_from_proto(message).kind
+    assert isinstance(found, Score)
+    assert found.maps is not None
+    assert found.maps.motion is None, "a network may have one map only"
 
 
 def test_json_writes_zeros_and_leaves_out_only_what_is_absent() -> None:

@@ -128,6 +128,26 @@ class Quality(_message.Message):
     padded: float
     def __init__(self, size_px: _Optional[float] = ..., sharpness: _Optional[float] = ..., luma: _Optional[float] = ..., clipped: _Optional[float] = ..., yaw_deg: _Optional[float] = ..., pitch_deg: _Optional[float] = ..., roll_deg: _Optional[float] = ..., presence: _Optional[float] = ..., padded: _Optional[float] = ...) -> None: ...
 
+class HeatMaps(_message.Message):
+    __slots__ = ("pts_start_s", "pts_end_s", "square_px", "width", "height", "anomaly", "motion", "comparable")
+    PTS_START_S_FIELD_NUMBER: _ClassVar[int]
+    PTS_END_S_FIELD_NUMBER: _ClassVar[int]
+    SQUARE_PX_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    ANOMALY_FIELD_NUMBER: _ClassVar[int]
+    MOTION_FIELD_NUMBER: _ClassVar[int]
+    COMPARABLE_FIELD_NUMBER: _ClassVar[int]
+    pts_start_s: float
+    pts_end_s: float
+    square_px: Box
+    width: int
+    height: int
+    anomaly: bytes
+    motion: bytes
+    comparable: bool
+    def __init__(self, pts_start_s: _Optional[float] = ..., pts_end_s: _Optional[float] = ..., square_px: _Optional[_Union[Box, _Mapping]] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., anomaly: _Optional[bytes] = ..., motion: _Optional[bytes] = ..., comparable: bool = ...) -> None: ...
+
 class StageTimes(_message.Message):
     __slots__ = ("wait_s", "queue_s", "infer_s")
     WAIT_S_FIELD_NUMBER: _ClassVar[int]
@@ -203,7 +223,7 @@ class FaceLost(_message.Message):
     def __init__(self, face_id: _Optional[int] = ..., generation: _Optional[int] = ..., cause: _Optional[_Union[LostCause, str]] = ..., last_seen_pts_s: _Optional[float] = ...) -> None: ...
 
 class Score(_message.Message):
-    __slots__ = ("face_id", "generation", "pts_start_s", "pts_end_s", "crops_real", "crops_expected", "gaps", "raw_score", "p_fake", "state", "reasons", "quality", "latency", "p_fake_low", "p_fake_high", "p_face")
+    __slots__ = ("face_id", "generation", "pts_start_s", "pts_end_s", "crops_real", "crops_expected", "gaps", "raw_score", "p_fake", "state", "reasons", "quality", "latency", "p_fake_low", "p_fake_high", "p_face", "maps")
     FACE_ID_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     PTS_START_S_FIELD_NUMBER: _ClassVar[int]
@@ -220,6 +240,7 @@ class Score(_message.Message):
     P_FAKE_LOW_FIELD_NUMBER: _ClassVar[int]
     P_FAKE_HIGH_FIELD_NUMBER: _ClassVar[int]
     P_FACE_FIELD_NUMBER: _ClassVar[int]
+    MAPS_FIELD_NUMBER: _ClassVar[int]
     face_id: int
     generation: int
     pts_start_s: float
@@ -236,7 +257,8 @@ class Score(_message.Message):
     p_fake_low: float
     p_fake_high: float
     p_face: float
-    def __init__(self, face_id: _Optional[int] = ..., generation: _Optional[int] = ..., pts_start_s: _Optional[float] = ..., pts_end_s: _Optional[float] = ..., crops_real: _Optional[int] = ..., crops_expected: _Optional[int] = ..., gaps: _Optional[int] = ..., raw_score: _Optional[float] = ..., p_fake: _Optional[float] = ..., state: _Optional[_Union[FaceState, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., quality: _Optional[_Union[Quality, _Mapping]] = ..., latency: _Optional[_Union[StageTimes, _Mapping]] = ..., p_fake_low: _Optional[float] = ..., p_fake_high: _Optional[float] = ..., p_face: _Optional[float] = ...) -> None: ...
+    maps: HeatMaps
+    def __init__(self, face_id: _Optional[int] = ..., generation: _Optional[int] = ..., pts_start_s: _Optional[float] = ..., pts_end_s: _Optional[float] = ..., crops_real: _Optional[int] = ..., crops_expected: _Optional[int] = ..., gaps: _Optional[int] = ..., raw_score: _Optional[float] = ..., p_fake: _Optional[float] = ..., state: _Optional[_Union[FaceState, str]] = ..., reasons: _Optional[_Iterable[_Union[Reason, str]]] = ..., quality: _Optional[_Union[Quality, _Mapping]] = ..., latency: _Optional[_Union[StageTimes, _Mapping]] = ..., p_fake_low: _Optional[float] = ..., p_fake_high: _Optional[float] = ..., p_face: _Optional[float] = ..., maps: _Optional[_Union[HeatMaps, _Mapping]] = ...) -> None: ...
 
 class VerdictChanged(_message.Message):
     __slots__ = ("face_id", "generation", "state", "previous", "reasons")
