@@ -1,1 +1,1 @@
-"""Footage for training and evaluation: which there is (`index`, `adapters`), and its faces, cut once (`prepare`, `tracks`)."""
+"""Footage for training and evaluation: which there is, and its faces, cut once and kept."""

@@ -1,104 +1,235 @@
-"""From datasets as they lie on disk to an Index: one function a layout, and `read_dataset`, which tells them apart."""
+"""From footage as it lies on disk to a Dataset: `read_dataset` tells the layouts apart.
+
+Here are the layouts that anybody may have: a manifest, two folders, side-by-side pairs. Those of the published
+benchmarks are in benchmarks.py.
+"""
 
 from __future__ import annotations
 
-import csv
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from hashlib import sha1
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import Literal, cast, get_args
 
 from ..errors import DataError
-from .index import LONGEST_KEY, Footage, Index, safe_key
+from .benchmarks import read_celebdf2, read_deeperforensics, read_dfdc, read_ffpp
+from .datasets import (
+    STILL_SUFFIXES,
+    VIDEO_SUFFIXES,
+    Dataset,
+    dataset,
+    files_below,
+    halves,
+    key_of,
+    read_table,
+    relative,
+    subfolder,
+)
+from .index import Footage
 
-STILL_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+Kind = Literal["manifest", "ffpp", "celebdf2", "dfdc", "deeperforensics", "folders", "pairs"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+LOOKED_FOR: dict[Kind, str] = {
+    "manifest": "manifest.tsv, or a file .tsv itself, with the columns file, label and group",
+    "ffpp": "original_sequences or manipulated_sequences (FaceForensics++)",
+    "celebdf2": "Celeb-real or Celeb-synthesis (Celeb-DF v2)",
+    "dfdc": "metadata.json, here or in folders right below (DFDC)",
+    "deeperforensics": "manipulated_videos/end_to_end* (DeeperForensics-1.0)",
+    "folders": "folders named real and fake, at any depth",
+    "pairs": "videos of two halves, left real and right fake; never guessed, say --kind pairs",
+}
+"""Each layout by what it is told from the others by, in the order in which they are looked for."""
+
+UNNAMED = "unnamed"
+"""The method of fakes of which nobody says how they were made."""
+GROUPS = "groups.tsv"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset:
-    """What an adapter found."""
+def read_dataset(
+    source: Path, kind: Kind | Literal["auto"] = "auto", *, compression: str | None = None, reals: Path | None = None
+) -> Dataset:
+    """The footage of a folder. `compression` is for FaceForensics++, `reals` for DeeperForensics."""
+    source = Path(source)
+    if not source.exists():
+        raise DataError(str(source), "does not exist")
+    found = _kind_of(source) if kind == "auto" else kind
+    if compression is not None and found not in ("ffpp", "deeperforensics"):
+        raise DataError(str(source), f"--compression is for FaceForensics++, and this is {found}")
+    if reals is not None and found != "deeperforensics":
+        raise DataError(str(source), f"--reals is for DeeperForensics, and this is {found}")
+    if found == "ffpp":
+        return read_ffpp(source, compression)
+    if found == "deeperforensics":
+        return read_deeperforensics(source, reals, compression)
+    if found == "manifest":
+        return read_manifest(source if source.is_file() else source / "manifest.tsv")
+    return _READERS[found](source)
 
-    kind: str
-    root: Path
-    footage: tuple[Footage, ...]
-    warnings: tuple[str, ...] = ()
 
-    def index(self, folder: Path) -> Index:
-        return Index(folder, self.root, self.footage)
+def _kind_of(source: Path) -> Kind:
+    for kind in KINDS:
+        if _looks_like(source, kind):
+            return kind
+    looked_for = "".join(f"\n  {kind:<16} {what}" for kind, what in LOOKED_FOR.items())
+    raise DataError(str(source), f"no layout that is known. Looked for:{looked_for}\nOr name one with --kind")
+
+
+def _looks_like(source: Path, kind: Kind) -> bool:
+    if kind == "manifest":
+        return source.suffix == ".tsv" if source.is_file() else (source / "manifest.tsv").is_file()
+    if not source.is_dir():
+        return False
+    if kind == "ffpp":
+        return any((source / name).is_dir() for name in ("original_sequences", "manipulated_sequences"))
+    if kind == "celebdf2":
+        return any(subfolder(source, name) is not None for name in ("Celeb-real", "Celeb-synthesis"))
+    if kind == "dfdc":
+        return (source / "metadata.json").is_file() or any(source.glob("*/metadata.json"))
+    if kind == "deeperforensics":
+        return any(source.glob("manipulated_videos/end_to_end*"))
+    if kind == "folders":
+        names = {path.name.casefold() for path in source.rglob("*") if path.is_dir()}
+        return {"real", "fake"} <= names
+    return False
 
 
 def read_manifest(path: Path) -> Dataset:
-    """A table of tab-separated values with a line of names on top, and a file a row."""
-    root = path.parent
-    rows = _table(path, needed=("file", "label", "group"))
+    """A table of tab-separated values: a file a row, with at least file, label and group.
+
+    The label is real, fake, pair (left real, right fake) or still (a real picture).
+    """
     footage: list[Footage] = []
-    for number, row in enumerate(rows, 2):
+    for where, row in read_table(path, needed=("file", "label", "group")):
         label = row["label"]
         if label not in ("real", "fake", "pair", "still"):
-            raise DataError(f"{path}:{number}", f"label must be real, fake, pair or still, not {label!r}")
-        still = label == "still" or PurePosixPath(row["file"]).suffix.lower() in STILL_SUFFIXES
+            raise DataError(where, f"label must be real, fake, pair or still, not {label!r}")
+        method = row.get("method") or UNNAMED
         one = Footage(
-            key=_key_of(row["file"]),
+            key=key_of(row["file"]),
             file=row["file"],
             label="fake" if label == "fake" else "real",
             group=row["group"],
             identity=row.get("identity") or row["group"],
-            method=(row.get("method") or "unnamed") if label == "fake" else "",
+            method=method if label == "fake" else "",
             dataset=row.get("dataset") or "manifest",
             licence=row.get("licence", ""),
             licence_class=row.get("licence_class", ""),
             split=row.get("split", ""),
-            still=still,
+            twin=key_of(row["twin"]) if row.get("twin") else "",
+            still=label == "still" or _is_still(row["file"]),
         )
         if label == "pair":
-            footage += _halves(one, real=row.get("driver") or one.identity, method=row.get("method") or "unnamed")
+            footage += halves(one, driver=row.get("driver") or one.identity, method=method)
         else:
             footage.append(one)
-    return Dataset(kind="manifest", root=root, footage=_with_unique_keys(footage))
+    return dataset("manifest", path.parent, footage)
 
 
-def _halves(pair: Footage, *, real: str, method: str) -> list[Footage]:
-    """Left the genuine half, right what was made of it."""
-    left = replace(pair, key=f"{pair.key}-left", side="left", label="real", identity=real, method="", twin="")
-    right = replace(pair, key=f"{pair.key}-right", side="right", label="fake", method=method, twin=left.key)
-    return [left, right]
+def read_folders(source: Path) -> Dataset:
+    """Whatever lies below a folder named real or fake. Pictures are stills."""
+    named = _named_groups(source)
+    footage, guessed = [], 0
+    for path in files_below(source, VIDEO_SUFFIXES | STILL_SUFFIXES):
+        file = relative(path, source)
+        label, place = _label_of(file)
+        if label is None:
+            continue
+        row = named.get(file, {})
+        group = row.get("group") or _guessed_group(place)
+        guessed += "group" not in row
+        footage.append(
+            Footage(
+                key=key_of(file),
+                file=file,
+                label=label,
+                group=group,
+                identity=row.get("identity") or group,
+                method=(row.get("method") or UNNAMED) if label == "fake" else "",
+                dataset="folders",
+                licence="",
+                licence_class="",
+                split=row.get("split", ""),
+                twin=key_of(row["twin"]) if row.get("twin") else "",
+                still=_is_still(file),
+            )
+        )
+    _check_named(source, named, {one.file for one in footage})
+    return dataset("folders", source, footage, _guess_warnings(guessed, len(footage)))
 
 
-def _key_of(file: str) -> str:
-    path = PurePosixPath(file)
-    return safe_key(str(path.with_suffix("")))
+def read_pairs(source: Path) -> Dataset:
+    """Videos of two halves: left real, right the fake that was made of it."""
+    named = _named_groups(source)
+    footage, guessed, files = [], 0, set()
+    for path in files_below(source, VIDEO_SUFFIXES):
+        file = relative(path, source)
+        row = named.get(file, {})
+        group = row.get("group") or _guessed_group(PurePosixPath(file))
+        guessed += "group" not in row
+        files.add(file)
+        whole = Footage(
+            key=key_of(file),
+            file=file,
+            label="real",
+            group=group,
+            identity=row.get("identity") or group,
+            method="",
+            dataset="pairs",
+            licence="",
+            licence_class="",
+            split=row.get("split", ""),
+        )
+        footage += halves(whole, driver=row.get("driver") or group, method=row.get("method") or UNNAMED)
+    _check_named(source, named, files)
+    return dataset("pairs", source, footage, _guess_warnings(guessed, len(files)))
 
 
-def _with_unique_keys(footage: Iterable[Footage]) -> tuple[Footage, ...]:
-    """Keys that are the same for two files, or for two names in which only odd characters differ, get the file's hash:
-    a file keeps its key whatever else comes to lie beside it."""
-    footage = list(footage)
-    many = Counter(one.key.casefold() for one in footage)
-    renamed: dict[tuple[str, str], str] = {}
-    kept = []
-    for one in footage:
-        if many[one.key.casefold()] > 1:
-            mark = sha1(f"{one.file} {one.side}".encode()).hexdigest()[:8]
-            renamed[one.file, one.key] = f"{one.key[: LONGEST_KEY - 9]}-{mark}"
-            one = replace(one, key=renamed[one.file, one.key])
-        kept.append(one)
-    return tuple(replace(one, twin=renamed.get((one.file, one.twin), one.twin)) for one in kept)
+_READERS: dict[Kind, Callable[[Path], Dataset]] = {
+    "celebdf2": read_celebdf2,
+    "dfdc": read_dfdc,
+    "folders": read_folders,
+    "pairs": read_pairs,
+}
 
 
-def _table(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    except (OSError, UnicodeDecodeError) as exc:
-        raise DataError(str(path), f"cannot be read ({exc})") from exc
-    if not rows:
-        raise DataError(str(path), "is empty")
-    missing = [name for name in needed if name not in rows[0]]
-    if missing:
-        raise DataError(str(path), f"has no column {missing[0]!r} (tab-separated, names in the first line)")
-    for number, row in enumerate(rows, 2):
-        empty = [name for name in needed if not row[name]]
-        if empty:
-            raise DataError(f"{path}:{number}", f"{empty[0]} is empty")
-    return [{name: value or "" for name, value in row.items() if name is not None} for row in rows]
+def _label_of(file: str) -> tuple[Literal["real", "fake"] | None, PurePosixPath]:
+    """The label that the nearest folder named real or fake gives, and the path below that folder."""
+    parts = PurePosixPath(file).parts
+    for i in range(len(parts) - 2, -1, -1):
+        name = parts[i].casefold()
+        if name in ("real", "fake"):
+            return cast(Literal["real", "fake"], name), PurePosixPath(*parts[i + 1 :])
+    return None, PurePosixPath(file)
+
+
+def _guessed_group(place: PurePosixPath) -> str:
+    """The folder that the file lies in, below real or fake; without one its name up to the first underscore."""
+    return place.parts[0] if len(place.parts) > 1 else place.stem.split("_")[0] or place.stem
+
+
+def _named_groups(source: Path) -> dict[str, dict[str, str]]:
+    path = source / GROUPS
+    if not path.is_file():
+        return {}
+    return {row["file"]: row for _, row in read_table(path, needed=("file", "group"))}
+
+
+def _check_named(source: Path, named: dict[str, dict[str, str]], files: set[str]) -> None:
+    """A row that fits no file is a typing error, and the file that was meant would get a guessed group."""
+    unknown = sorted(set(named) - files)
+    if unknown:
+        raise DataError(str(source / GROUPS), f"names {unknown[0]!r}, which is not among the {len(files)} files here")
+
+
+def _guess_warnings(guessed: int, files: int) -> list[str]:
+    if not guessed:
+        return []
+    return [
+        f"the groups of {guessed} of {files} files are guessed, from their folders or their names up to the first "
+        f"underscore. Footage of one person in two groups makes every measurement too good. Name the groups in "
+        f"{GROUPS} (columns: file, group)"
+    ]
+
+
+def _is_still(file: str) -> bool:
+    return PurePosixPath(file).suffix.lower() in STILL_SUFFIXES

@@ -1,8 +1,8 @@
 """Which footage there is, whose it is, and what is true of it: adapters make an index, everything else reads it.
 
-It lies in a folder of its own as index.json, beside the faces that `prepare` cuts (tracks/<key>). Footage that shows the
-same people has the same group, and whatever is split is split by group: a network that knows the people of its test
-tells nothing.
+It lies in a folder of its own as index.json, beside the faces that `prepare` cuts (tracks/<key>). Footage that shows
+the same people has the same group, and whatever is split is split by group: what a network says of people whom it was
+trained on tells nothing.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ import dataclasses
 import json
 import random
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from ..errors import DataError
 from ..sources.source import Source
 from ..strict import build, read_json
 from .files import read_bytes, write_whole
 from .reading import open_footage
+from .tracks import Done
 
 FORMAT = 1
 LONGEST_KEY = 150
@@ -55,6 +56,10 @@ class Footage:
     """Key of the genuine footage that it was made from, frame by frame."""
     still: bool = False
     """One picture, no video."""
+
+
+_Stratum: TypeAlias = tuple[str, str, bool]
+"""Label, method, and whether it is a still."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +100,7 @@ class Index:
         written = {
             "format": FORMAT,
             "root": str(self.root),
-            "footage": [_said(footage) for footage in self.footage],
+            "footage": [dataclasses.asdict(footage) for footage in self.footage],
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.folder / "index.json", json.dumps(written, indent=1, ensure_ascii=False).encode())
@@ -135,41 +140,59 @@ class Index:
             splits[footage.group].add(footage.split)
         return tuple(sorted(group for group, names in splits.items() if len(names) > 1))
 
-    def folds(
-        self, count: int, seed: int = 0, *, seconds: Mapping[str, float] | None = None
-    ) -> list[set[str]]:
-        """All groups in `count` sets that are about equally rich in each label and method.
+    def folds(self, count: int, seed: int = 0) -> list[set[str]]:
+        """All groups in `count` sets that are about equally rich in each label, method and kind of footage.
 
-        `seconds` says how much each footage (by key) weighs; without it all weigh the same. The same index, weights and
-        seed give the same folds.
+        Footage weighs as much as there is of its faces. The same index and seed give the same folds, which is why an
+        index that is half prepared gives none.
         """
         if not 2 <= count <= len(self.groups):
             raise DataError(str(self.folder), f"{len(self.groups)} groups cannot make {count} folds")
-        weight: dict[str, Counter[tuple[str, str]]] = {group: Counter() for group in self.groups}
-        total: Counter[tuple[str, str]] = Counter()
-        for footage in self.footage:
-            amount = 1.0 if seconds is None else seconds.get(footage.key, 0.0)
-            weight[footage.group][footage.label, footage.method] += amount  # type: ignore[assignment]
-            total[footage.label, footage.method] += amount  # type: ignore[assignment]
-        share = {
-            group: {kind: amount / total[kind] for kind, amount in kinds.items() if total[kind]}
-            for group, kinds in weight.items()
-        }
+        share = self._shares()
         order = list(self.groups)
         random.Random(seed).shuffle(order)
         order.sort(key=lambda group: -sum(share[group].values()))  # the largest first, equals as they were shuffled
         folds: list[set[str]] = [set() for _ in range(count)]
-        filled: list[Counter[tuple[str, str]]] = [Counter() for _ in range(count)]
+        filled: list[dict[_Stratum, float]] = [defaultdict(float) for _ in range(count)]
         for group in order:
             # Where it adds least to the sum of squares, which is smallest when all folds are alike.
-            costs = [
-                (sum(part * (2 * fold[kind] + part) for kind, part in share[group].items()), len(folds[i]), i)
-                for i, fold in enumerate(filled)
-            ]
-            best = min(costs)[2]
+            best = min(
+                range(count),
+                key=lambda i: (
+                    sum(part * (2 * filled[i][kind] + part) for kind, part in share[group].items()),
+                    len(folds[i]),
+                    i,
+                ),
+            )
             folds[best].add(group)
-            filled[best].update(share[group])  # type: ignore[arg-type]
+            for kind, part in share[group].items():
+                filled[best][kind] += part
         return folds
+
+    def _shares(self) -> dict[str, dict[_Stratum, float]]:
+        """Of each group: which share of all footage of each kind it has."""
+        seconds = self._seconds()
+        weight: dict[str, dict[_Stratum, float]] = {group: defaultdict(float) for group in self.groups}
+        total: dict[_Stratum, float] = defaultdict(float)
+        for footage in self.footage:
+            kind = footage.label, footage.method, footage.still
+            weight[footage.group][kind] += seconds[footage.key]
+            total[kind] += seconds[footage.key]
+        return {
+            group: {kind: amount / total[kind] for kind, amount in kinds.items()} for group, kinds in weight.items()
+        }
+
+    def _seconds(self) -> dict[str, float]:
+        """How much each footage weighs: the time of its faces, one second at least; all alike if nothing is cut yet."""
+        done = {footage.key: Done.open(self.tracks_folder(footage)) for footage in self.footage}
+        cut = sum(one is not None for one in done.values())
+        if cut not in (0, len(done)):
+            raise DataError(
+                str(self.folder),
+                f"only {cut} of {len(done)} are prepared, and with the rest the folds would change. "
+                "Finish first: streamguard data prepare",
+            )
+        return {key: 1.0 if one is None else max(1.0, one.kept_s) for key, one in done.items()}
 
     def _check(self) -> None:
         """What no reader should have to ask: keys are unique folder names, files stay below root, twins exist."""
@@ -201,7 +224,3 @@ def safe_key(text: str) -> str:
     """A folder name, near to this text, that every file system takes."""
     key = re.sub(r"[^A-Za-z0-9._+-]+", "_", text.replace("/", "--")).strip("._")
     return key[:LONGEST_KEY] or "footage"
-
-
-def _said(footage: Footage) -> dict[str, object]:
-    return dataclasses.asdict(footage)

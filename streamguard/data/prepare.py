@@ -118,9 +118,7 @@ def _work(index: Index, footage: Footage, settings: Settings) -> Done:
     return prepare_one(index, footage, settings, open_detector(), open_mesher())
 
 
-def prepare_one(
-    index: Index, footage: Footage, settings: Settings, detector: FaceDetector, mesher: FaceMesher
-) -> Done:
+def prepare_one(index: Index, footage: Footage, settings: Settings, detector: FaceDetector, mesher: FaceMesher) -> Done:
     """Cut one footage's faces into its folder, which is made anew."""
     folder = index.tracks_folder(footage)
     with writing(folder):

@@ -29,7 +29,7 @@ def open_footage(path: Path, *, side: Side = "whole") -> Source:
 
 
 class HalfSource(SourceBase):
-    """One half of each picture of a source. Both halves are cut alike: a place in one is the same place in the other."""
+    """One half of each picture of a source. A place in one half is the same place in the other."""
 
     def __init__(self, source: Source, side: Literal["left", "right"]) -> None:
         self.url = f"{source.url} ({side} half)"

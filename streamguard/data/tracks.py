@@ -1,8 +1,8 @@
-"""The faces of one footage, cut once: patches as a Session cuts them, with their mesh. `prepare` writes, all others read.
+"""The faces of one footage, cut once: patches as a Session cuts them, with their meshes. `prepare` writes them.
 
-Each face generation has a folder: track.json (numbers, one list a quantity), planes.bin (the I420 planes of all patches)
-and mesh.npy. Files are opened for each read and closed again, so that thousands of tracks can be open at a time, in
-several processes.
+Each face generation has a folder: track.json (numbers, a list for each quantity), planes.bin (the I420 planes of all
+patches) and mesh.npy. Files are opened for each read and closed again, so that thousands of tracks can be open at a
+time, in several processes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from math import floor
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
@@ -28,7 +29,7 @@ MESH_POINTS = 468
 PATCH_FOR_PX = 160
 """Patches keep at least twice the resolution of crops of this size (crop.cut_patch)."""
 
-_QUALITY = tuple(field.name for field in fields(Quality))
+QUALITY_NAMES = tuple(field.name for field in fields(Quality))
 _MATRICES: tuple[Matrix, ...] = ("bt601", "bt709", "bt2020")
 
 
@@ -164,7 +165,7 @@ class Track:
             generation=self.generation,
             box_px=self.box(i),
             points_px=self.points_px[i],
-            quality=Quality(**dict(zip(_QUALITY, self.qualities[i].tolist(), strict=True))),
+            quality=Quality(**dict(zip(QUALITY_NAMES, self.qualities[i].tolist(), strict=True))),
         )
 
     def patch(self, i: int) -> Patch:
@@ -199,7 +200,7 @@ class Track:
         """Patches of consecutive grid points, as ranges of their numbers."""
         breaks = np.flatnonzero(np.diff(self.grid_index) != 1) + 1
         ends = [0, *breaks.tolist(), len(self)]
-        return [range(start, stop) for start, stop in zip(ends, ends[1:], strict=False) if stop > start]
+        return [range(start, stop) for start, stop in pairwise(ends) if stop > start]
 
     def on_grid(self, step: int = 1) -> list[list[int]]:
         """Numbers of the patches that a grid `step` times as coarse would take, in runs as `PatchRing` makes them.
@@ -249,14 +250,12 @@ class Track:
         return data
 
 
-QUALITY_NAMES = _QUALITY
-
 _COLUMNS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "pts_s": (np.float64, ()),
     "grid_index": (np.int64, ()),
     "box_px": (np.float64, (4,)),
     "points_px": (np.float32, (5, 2)),
-    "quality": (np.float64, (len(_QUALITY),)),
+    "quality": (np.float64, (len(QUALITY_NAMES),)),
     "origin_px": (np.int64, (2,)),
     "reduction": (np.int64, ()),
     "size": (np.int64, (2,)),
@@ -286,7 +285,7 @@ class TrackWriter:
         self._offset = 0
         with writing(folder):
             folder.mkdir(parents=True)
-            self._planes: BinaryIO = open(folder / "planes.bin", "wb")
+            self._planes: BinaryIO = open(folder / "planes.bin", "wb")  # noqa: SIM115
 
     def put(self, patch: Patch, mesh: np.ndarray) -> None:
         """`mesh`: (468, 2), in pixels of the footage's picture."""
@@ -299,7 +298,7 @@ class TrackWriter:
             "grid_index": patch.grid_index,
             "box_px": [float(side) for side in patch.face.box_px],
             "points_px": patch.face.points_px.tolist(),
-            "quality": [float(getattr(patch.face.quality, name)) for name in _QUALITY],
+            "quality": [float(getattr(patch.face.quality, name)) for name in QUALITY_NAMES],
             "origin_px": list(patch.origin_px),
             "reduction": patch.reduction,
             "size": [picture.width, picture.height],
