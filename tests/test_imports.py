@@ -83,7 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Heavy or foreign package: the parts that may import it at all, even inside a function.
 FOREIGN: dict[str, set[str]] = {
-    "av": {"sources", "sinks", "cli", "testing", "evaluation"},
+    "av": {"sources", "sinks", "cli", "testing", "evaluation", "training"},
     "openvino": {"config", "faces", "engine", "export"},
     "onnxruntime": {"faces", "engine", "export"},
     "tensorrt": {"engine", "export"},

@@ -1,0 +1,104 @@
+"""How a rendered face looks unlike a filmed one: colour, sharpness, texture. On (L, 3, h, w) floats, 0 to 255."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_TO_OPPONENT = np.array([[0.299, 0.587, 0.114], [-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]])
+"""Brightness, blue against it, red against it: nearly independent, so that mean and spread can be set one by one."""
+_FROM_OPPONENT = np.linalg.inv(_TO_OPPONENT)
+
+
+def recolour(pixels: Tensor, maps: np.ndarray) -> Tensor:
+    """Colours through affine maps (L, 3, 4), or (3, 4) for all frames."""
+    maps = np.broadcast_to(maps, (len(pixels), 3, 4)).astype(np.float32)
+    matrix, offset = torch.from_numpy(maps[..., :3].copy()), torch.from_numpy(maps[..., 3:].copy())
+    return torch.baddbmm(offset, matrix, pixels.flatten(2)).reshape(pixels.shape)
+
+
+def draw_tint(rng: np.random.Generator, strength: float) -> np.ndarray:
+    """(3, 4): another brightness, contrast, saturation and white balance, about mid grey. 1 is plain to see."""
+    gains = 1 + 0.12 * strength * rng.uniform(-1, 1, 3)
+    contrast = 1 + 0.2 * strength * rng.uniform(-1, 1)
+    saturation = 1 + 0.35 * strength * rng.uniform(-1, 1)
+    luma = np.array([0.299, 0.587, 0.114])
+    matrix = contrast * gains[:, None] * (saturation * np.eye(3) + (1 - saturation) * luma[None])
+    offset = 110 * (1 - contrast) + 18 * strength * rng.uniform(-1, 1)
+    return np.concatenate([matrix, np.full((3, 1), offset)], axis=1)
+
+
+def mix_maps(maps: np.ndarray, share: np.ndarray | float) -> np.ndarray:
+    """Between leaving colours as they are (0) and the maps (1)."""
+    same = np.eye(3, 4)
+    return same + np.asarray(share)[..., None, None] * (maps - same)
+
+
+def colour_transfer(source: Tensor, target: Tensor, weight: Tensor, *, per_frame: bool) -> np.ndarray:
+    """(L, 3, 4): maps that give `source` the mean and spread of `target` where `weight` (L, 1, h, w) says (Reinhard).
+
+    Either frame by frame, which flickers a little, or the same for the whole clip.
+    """
+    # Every third pixel says enough of a mean.
+    source, target, weight = source[..., ::3, ::3], target[..., ::3, ::3], weight[..., ::3, ::3]
+    (mean_s, spread_s), (mean_t, spread_t) = (_moments(x, weight, per_frame) for x in (source, target))
+    gain = np.clip(spread_t / np.maximum(spread_s, 1.0), 0.4, 2.5)
+    matrix = _FROM_OPPONENT @ (gain[..., None] * _TO_OPPONENT)
+    offset = (_FROM_OPPONENT @ (mean_t - gain * mean_s)[..., None])[..., 0]
+    maps = np.concatenate([matrix, offset[..., None]], axis=-1)
+    return np.broadcast_to(maps, (len(source), 3, 4)).copy()
+
+
+def _moments(pixels: Tensor, weight: Tensor, per_frame: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the opponent colours, (L or 1, 3) each."""
+    colours = _TO_OPPONENT @ pixels.flatten(2).double().numpy()  # (L, 3, N)
+    shares = weight.flatten(2).double().numpy() + 1e-9
+    shares = shares / (shares.sum(axis=(0, 2) if not per_frame else 2, keepdims=True))
+    axes = 2 if per_frame else (0, 2)
+    mean = (colours * shares).sum(axis=axes, keepdims=True)
+    spread = np.sqrt(((colours - mean) ** 2 * shares).sum(axis=axes, keepdims=True))
+    return mean[..., 0].reshape(-1, 3), spread[..., 0].reshape(-1, 3)
+
+
+def soften(pixels: Tensor, factor: float) -> Tensor:
+    """Blurred about as much as reducing by `factor` and enlarging again does; 1 leaves it as it is."""
+    height, width = pixels.shape[-2:]
+    small = (max(4, round(height / factor)), max(4, round(width / factor)))
+    return through(pixels, small)
+
+
+def through(pixels: Tensor, size: tuple[int, int], *, up: str = "bicubic") -> Tensor:
+    """Reduced to `size` (height, width) with antialiasing, and enlarged again. Bytes, because that is fastest."""
+    levels = pixels.clamp(0, 255).byte()
+    small = functional.interpolate(levels, size=size, mode="bilinear", antialias=True)
+    large = functional.interpolate(small, size=tuple(pixels.shape[-2:]), mode=up, antialias=True)
+    return large.float()
+
+
+def sharpen(pixels: Tensor, amount: float, factor: float = 2.0) -> Tensor:
+    """Unsharp masking: what `soften` would take away is added, `amount` times."""
+    return torch.lerp(soften(pixels, factor), pixels, 1 + amount)
+
+
+def smooth_skin(pixels: Tensor, threshold: float, factor: float = 3.0) -> Tensor:
+    """Texture weaker than `threshold` levels is gone, and edges of eyes and mouth stay, as autoencoders leave it."""
+    base = soften(pixels, factor)
+    detail = pixels - base
+    return base.add_(functional.softshrink(detail, threshold)).add_(detail, alpha=0.1)
+
+
+def grain(
+    rng: np.random.Generator, length: int, size: tuple[int, int], *, cell: float = 1.0, frozen: bool = False
+) -> Tensor:
+    """(L, 1, h, w): noise of deviation 1 in blobs of `cell` pixels; anew in each frame, or the same for all."""
+    height, width = size
+    rows, columns = max(2, round(height / cell)), max(2, round(width / cell))
+    # One field, of which each frame sees another part: a third of the time of drawing each frame's own.
+    field = torch.from_numpy(rng.standard_normal((rows + 32, columns + 32), np.float32))
+    places = np.repeat(rng.integers(0, 33, (1, 2)), length, axis=0) if frozen else rng.integers(0, 33, (length, 2))
+    noise = torch.stack([field[y : y + rows, x : x + columns] for y, x in places.tolist()])[:, None]
+    if (rows, columns) == (height, width):
+        return noise
+    return functional.interpolate(noise, size=size, mode="bilinear", align_corners=False) * 1.4
