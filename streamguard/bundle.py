@@ -7,6 +7,7 @@ A graph takes `crops` as uint8 RGB and normalises them itself, so that no backen
 
     window   crops (N, R + T, H, W, 3) uint8                                -> the output tensor
     step     crops (N, H, W, 3) uint8, age (N,) int64, the state tensors    -> the output tensor, the next state tensors
+    maps     crops as window takes them                                     -> anomaly, motion: (N, h, w) each
 
 N is dynamic. State begins as zeros; `age` counts the crops that this slot was given before.
 """
@@ -34,6 +35,9 @@ from .strict import Refuse, added, build, read_json, shown
 
 Graph = Literal["window", "step"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
+MapKind = Literal["anomaly", "motion"]
+AnyGraph = Graph | Literal["maps"]
+"""Scores come from the first two. Maps are for people to look at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +177,8 @@ class Provenance:
     commit: str
     licence: str
     metrics: dict[str, float] = field(default_factory=dict)
+    held_out: tuple[str, ...] = added(())
+    """Groups of its data that training never saw, by name, so that it may be tested on them; empty: nothing is said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +192,33 @@ class NetSpec:
     """Where its paper is silent: a short key, and what was decided."""
     weights: str | None = None
     """Its parameters as PyTorch names them: a safetensors file of this bundle."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapRange:
+    """What stands for nothing and for everything in a map, the same in every clip: the median of the values on clips of
+    real faces, and what one in a thousand of them exceeds."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapsSpec:
+    """The maps graph: where in a face's square the network finds how much. A map is the mean of those of the last T
+    crops; its values are at least 0. No score rests on it, and it runs in fp32."""
+
+    file: str
+    height: int
+    """h and w: cells of a map."""
+    width: int
+    kinds: tuple[MapKind, ...]
+    """Its output tensors. anomaly: what the branch finds that is trained to find nothing on real faces. motion: how far
+    what is seen is not what the crop before foretells."""
+    ranges: dict[MapKind, MapRange] = field(default_factory=dict)
+    """Of all kinds, or of none: then maps of different clips cannot be compared, and each is shown against itself."""
+    measured_on: str = ""
+    """Which clips the ranges are of, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +239,8 @@ class Manifest:
     parity: tuple[Parity, ...] = ()
     """One for each precision of the step graph, where there is a window graph to compare with."""
     calibrations: tuple[Calibration, ...] = ()
+    maps: MapsSpec | None = added(None)  # noqa: RUF009  # of a frozen class
+    """None: it has no maps graph."""
     net: NetSpec | None = None
     """None: it was made elsewhere."""
     provenance: Provenance
@@ -223,6 +258,8 @@ MOST_WORDS = 64
 """Options of a network, and its decisions."""
 MOST_STATE_BYTES = 1 << 28
 """Of one face, all state tensors together."""
+MOST_MAP_CELLS = 256
+"""On a side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,8 +276,12 @@ class Bundle:
         """Network and version."""
         return f"{self.manifest.network} {self.manifest.version}"
 
-    def path_of(self, graph: Graph, precision: Precision) -> Path:
+    def path_of(self, graph: AnyGraph, precision: Precision) -> Path:
         """The ONNX file of one graph at one precision; BundleError if the bundle has none."""
+        if graph == "maps":
+            if self.manifest.maps is None:
+                raise BundleError(self.name, "maps", "is null: it has no maps graph")
+            return self.folder / self.manifest.maps.file
         spec = self.manifest.graphs.get(graph, {}).get(precision)
         if spec is None:
             there = [f"{graph} {precision}" for graph, specs in self.manifest.graphs.items() for precision in specs]
@@ -318,11 +359,17 @@ def pack_bundle(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> 
 
 
 def _bundle(folder: Path, manifest: Manifest, data: bytes, refuse: Refuse) -> Bundle:
-    for graph, specs in manifest.graphs.items():
-        for file in sorted({spec.file for spec in specs.values()}):
-            onnx_file = read_onnx(folder / file, refuse)
-            _check_external(file, onnx_file, manifest.files, refuse)
-            _check_tensors(file, graph, onnx_file, manifest, refuse)
+    graphs: list[tuple[AnyGraph, str]] = [
+        (graph, file)
+        for graph, specs in manifest.graphs.items()
+        for file in sorted({spec.file for spec in specs.values()})
+    ]
+    if manifest.maps is not None:
+        graphs.append(("maps", manifest.maps.file))
+    for graph, file in graphs:
+        onnx_file = read_onnx(folder / file, refuse)
+        _check_external(file, onnx_file, manifest.files, refuse)
+        _check_tensors(file, graph, onnx_file, manifest, refuse)
     return Bundle(folder=folder, manifest=manifest, sha256=hashlib.sha256(data).hexdigest())
 
 
@@ -349,7 +396,7 @@ def _check_external(file: str, onnx_file: OnnxFile, files: Mapping[str, FileSpec
             raise refuse(file, f"{of} end at byte {each.offset + each.length} of {each.location}, which has {size}")
 
 
-def _check_tensors(file: str, graph: Graph, onnx_file: OnnxFile, manifest: Manifest, refuse: Refuse) -> None:
+def _check_tensors(file: str, graph: AnyGraph, onnx_file: OnnxFile, manifest: Manifest, refuse: Refuse) -> None:
     inputs, outputs = tensors_of(graph, manifest)
     for what, found, wanted in (("input", onnx_file.inputs, inputs), ("output", onnx_file.outputs, outputs)):
         by_name = {info.name: info for info in found}
@@ -362,12 +409,14 @@ def _check_tensors(file: str, graph: Graph, onnx_file: OnnxFile, manifest: Manif
             raise refuse(file, f"{what} {shown(name)} is one too many")
 
 
-def tensors_of(graph: Graph, manifest: Manifest) -> tuple[list[TensorInfo], list[TensorInfo]]:
+def tensors_of(graph: AnyGraph, manifest: Manifest) -> tuple[list[TensorInfo], list[TensorInfo]]:
     """Inputs and outputs that a graph must have. The first dimension of each is N, which is dynamic."""
     clip, output = manifest.clip, manifest.output
     picture = (clip.size_px, clip.size_px, 3)
     given = [TensorInfo(name=output.tensor, element_type="float32", shape=(None, output.width))]
-    if graph == "window":
+    if graph != "step":
+        if graph == "maps":
+            given = _maps_of(manifest)
         shape = (None, clip.memory + clip.length, *picture)
         return [TensorInfo(name="crops", element_type="uint8", shape=shape)], given
     taken = [
@@ -378,6 +427,13 @@ def tensors_of(graph: Graph, manifest: Manifest) -> tuple[list[TensorInfo], list
         taken.append(TensorInfo(name=state.input, element_type="float32", shape=(None, *state.shape)))
         given.append(TensorInfo(name=state.output, element_type="float32", shape=(None, *state.shape)))
     return taken, given
+
+
+def _maps_of(manifest: Manifest) -> list[TensorInfo]:
+    maps = manifest.maps
+    assert maps is not None, "who asks has looked"
+    shape = (None, maps.height, maps.width)
+    return [TensorInfo(name=kind, element_type="float32", shape=shape) for kind in maps.kinds]
 
 
 # What no single field's type can say.
@@ -401,6 +457,8 @@ def _check(manifest: Manifest, refuse: Refuse) -> None:
     _check_output(manifest.output, need)
     _check_states(manifest, need)
     _check_parity(manifest, need)
+    if manifest.maps is not None:
+        _check_maps(manifest.maps, manifest, need)
     if manifest.net is not None:
         _check_net(manifest.net, manifest.files, need)
     need(manifest.trained or not manifest.calibrations, "calibrations", "must be empty: the network is not trained")
@@ -471,6 +529,20 @@ def _check_parity(manifest: Manifest, need: Need) -> None:
         measured.add(each.precision)
     for precision in step:
         need(precision in measured or precision not in window, "parity", f"{precision} is missing")
+
+
+def _check_maps(maps: MapsSpec, manifest: Manifest, need: Need) -> None:
+    need(maps.file in manifest.files, "maps.file", f"{shown(maps.file)} is not among the files")
+    need(manifest.clip.recipe == "square", "maps", "must be null: only the square recipe says where a map lies")
+    for name, cells in (("height", maps.height), ("width", maps.width)):
+        need(1 <= cells <= MOST_MAP_CELLS, f"maps.{name}", f"must be 1 to {MOST_MAP_CELLS}")
+    need(bool(maps.kinds), "maps.kinds", "must not be empty")
+    need(len(set(maps.kinds)) == len(maps.kinds), "maps.kinds", "names a map twice")
+    need(not maps.ranges or maps.ranges.keys() == set(maps.kinds), "maps.ranges", "must be of all kinds, or of none")
+    for kind, limits in maps.ranges.items():
+        need(0 <= limits.low < limits.high, f"maps.ranges.{kind}", "must be 0 <= low < high")
+    need(bool(maps.ranges) == bool(maps.measured_on), "maps.measured_on", "must be said where there are ranges only")
+    need(len(maps.measured_on) <= MOST_NAME, "maps.measured_on", f"has more than {MOST_NAME} characters")
 
 
 def _check_net(net: NetSpec, files: Mapping[str, FileSpec], need: Need) -> None:

@@ -1,4 +1,5 @@
-"""JSON from strangers to frozen dataclasses, or a refusal that names the field. Used for what a bundle says of itself.
+"""JSON from strangers to frozen dataclasses, or a refusal that names the field. Used for what a bundle says of itself,
+and for what an evaluation kept.
 
 A dataclass is its own schema: every field must be there (but those that were `added` later), nothing else may be, and
 each must have exactly its type.
@@ -16,9 +17,9 @@ from collections.abc import Callable
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from .errors import BundleError
+from .errors import StreamGuardError
 
-Refuse: TypeAlias = Callable[[str, str], BundleError]
+Refuse: TypeAlias = Callable[[str, str], StreamGuardError]
 """(where, problem) to the error that is raised: who calls knows which bundle it is."""
 
 T = TypeVar("T")
@@ -156,7 +157,7 @@ class _Builder:
             raise self._wrong("an object", value, where)
         return value
 
-    def _wrong(self, wanted: str, value: Any, where: str) -> BundleError:
+    def _wrong(self, wanted: str, value: Any, where: str) -> StreamGuardError:
         """Scalars are shown; of what may be large only the kind is told."""
         kind = {dict: "an object", list: "a list", type(None): "null"}.get(type(value))
         return self.refuse(where, f"must be {wanted}, not {kind or shown(json.dumps(value))}")
