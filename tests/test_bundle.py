@@ -20,7 +20,17 @@ import pytest
 
 from streamguard import bundle as bundle_module
 from streamguard import sealed_files
-from streamguard.bundle import Bundle, FileSpec, NetSpec, Provenance, Temperature, open_bundle, pack_bundle, seal
+from streamguard.bundle import (
+    Bundle,
+    FileSpec,
+    MapRange,
+    NetSpec,
+    Provenance,
+    Temperature,
+    open_bundle,
+    pack_bundle,
+    seal,
+)
 from streamguard.errors import BundleError, ConfigError, SinkError, SinkFullError
 
 onnx = pytest.importorskip("onnx", reason="pip install 'streamguard[test]'")
@@ -43,6 +53,11 @@ STEP: tuple[list[Tensor], list[Tensor]] = (
         ("state_0", TensorProto.FLOAT, ["N", 2, 3]),
     ],
     [("logit", TensorProto.FLOAT, ["N", 1]), ("next_0", TensorProto.FLOAT, ["N", 2, 3])],
+)
+
+MAPS: tuple[list[Tensor], list[Tensor]] = (
+    WINDOW[0],
+    [("anomaly", TensorProto.FLOAT, ["N", 4, 5]), ("motion", TensorProto.FLOAT, ["N", 4, 5])],
 )
 
 
@@ -96,6 +111,14 @@ def toy_fields() -> dict[str, Any]:
             },
             {"graph": "step", "precision": "bf16", "curve": curve, **calibration},
         ],
+        "maps": {
+            "file": "maps.onnx",
+            "height": 4,
+            "width": 5,
+            "kinds": ["anomaly", "motion"],
+            "ranges": {"anomaly": {"low": 0.5, "high": 2}, "motion": {"low": 0, "high": 0.25}},
+            "measured_on": "toys",
+        },
         "net": {"name": "toy", "options": {"width": "0.5"}, "decisions": {"order": "old first"}, "weights": NET},
         "provenance": {"data": "toys", "commit": "abc", "licence": "Apache-2.0", "metrics": {"auc": 0.5}},
     }
@@ -105,6 +128,7 @@ def write_files(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "window.onnx").write_bytes(onnx_bytes(WINDOW))
     (folder / "step.onnx").write_bytes(onnx_bytes(STEP))
+    (folder / "maps.onnx").write_bytes(onnx_bytes(MAPS))
     (folder / "weights.bin").write_bytes(bytes(range(16)))
     (folder / NET).write_bytes(b"")
     return folder
@@ -153,7 +177,7 @@ def test_a_sealed_folder_opens_as_what_was_sealed(toy: Bundle) -> None:
     opened = open_bundle(toy.folder)
     assert opened == toy
     assert opened.name == "toy 1.0"
-    assert opened.manifest.files.keys() == {"window.onnx", "step.onnx", "weights.bin", NET}
+    assert opened.manifest.files.keys() == {"window.onnx", "step.onnx", "maps.onnx", "weights.bin", NET}
     assert opened.manifest.net == NetSpec(
         name="toy", options={"width": "0.5"}, decisions={"order": "old first"}, weights=NET
     )
@@ -184,6 +208,27 @@ def test_a_graph_at_one_precision_may_be_all_there_is(tmp_path: Path) -> None:
     opened = seal(write_files(tmp_path / "toy"), fields)
     with pytest.raises(BundleError, match=r"graphs\.step\.fp32"):
         opened.path_of("step", "fp32")
+
+
+def test_the_maps_graph_is_beside_those_that_score(toy: Bundle) -> None:
+    maps = toy.manifest.maps
+    assert maps is not None
+    assert (maps.height, maps.width, maps.kinds, maps.measured_on) == (4, 5, ("anomaly", "motion"), "toys")
+    assert maps.ranges == {"anomaly": MapRange(low=0.5, high=2.0), "motion": MapRange(low=0.0, high=0.25)}
+    assert toy.path_of("maps", "fp32") == toy.folder / "maps.onnx"
+
+
+def test_a_bundle_from_before_there_were_maps_has_none(toy: Bundle) -> None:
+    def change(manifest: Any) -> None:
+        del manifest["maps"]
+        del manifest["files"]["maps.onnx"]
+
+    rewrite(toy.folder, change)
+    (toy.folder / "maps.onnx").unlink()
+    opened = open_bundle(toy.folder)
+    assert opened.manifest.maps is None
+    with pytest.raises(BundleError, match="maps: is null: it has no maps graph"):
+        opened.path_of("maps", "fp32")
 
 
 def test_a_bundle_from_before_there_were_spans_looks_at_two_face_scales(tmp_path: Path) -> None:
@@ -367,6 +412,19 @@ REFUSED: list[tuple[str, Any, str]] = [
     (f"{ISOTONIC}.p_high", [0.1, 0.5], ""),
     (f"{ISOTONIC}.p_high", [0.1, 0.39, 1], ""),
     (f"{ISOTONIC}.p_high", [0.1, 0.5, 1.1], ""),
+    ("maps.file", "other.onnx", ""),
+    ("maps.height", 0, ""),
+    ("maps.width", 257, ""),
+    ("maps.kinds", [], ""),
+    ("maps.kinds", ["motion", "motion"], ""),
+    ("maps.kinds", ["motion"], "maps.ranges"),
+    ("maps.kinds", ["depth"], "maps.kinds.0"),
+    ("maps.ranges.anomaly", ABSENT, "maps.ranges"),
+    ("maps.ranges.anomaly.low", -0.1, "maps.ranges.anomaly"),
+    ("maps.ranges.anomaly.high", 0.5, "maps.ranges.anomaly"),
+    ("maps.ranges", {}, "maps.measured_on"),
+    ("maps.measured_on", "", ""),
+    ("maps.measured_on", "x" * 1001, ""),
     ("net", ABSENT, ""),
     ("net.name", "", ""),
     ("net.name", "x" * 1001, ""),
@@ -420,6 +478,8 @@ def test_a_manifest_that_cannot_be_is_refused_by_its_field(toy: Bundle, path: st
         {"calibrations.0.thresholds.false_positive_rate": 1},
         {f"{ISOTONIC}.p": [0, 0, 1], f"{ISOTONIC}.p_low": [0, 0, 1], f"{ISOTONIC}.p_high": [0, 0, 1]},
         {"calibrations": [], "trained": False},
+        {"maps.ranges": {}, "maps.measured_on": ""},
+        {"maps.height": 256, "maps.width": 1, "maps.kinds": ["motion", "anomaly"], "maps.ranges.motion.high": 1e9},
         {"net": None},
         {"net.weights": None, "net.options": {}, "net.decisions": {}},
         {"net.options": {"x" * 1000: "x" * 1000}, "net.name": "x" * 1000},
@@ -437,7 +497,7 @@ def test_a_manifest_at_the_edge_of_what_can_be_is_accepted(
 
 
 def test_as_many_files_as_may_be_are_opened(toy: Bundle) -> None:
-    for i in range(60):
+    for i in range(59):
         (toy.folder / f"{i}.bin").write_bytes(bytes(i))  # the first is empty
     assert len(seal(toy.folder, toy_fields()).manifest.files) == 64
     assert pack_bundle(toy.folder, toy.folder.parent / "toy.zip").exists()
@@ -536,7 +596,7 @@ def test_names_that_are_not_plain_are_refused(toy: Bundle, name: str) -> None:
 
 def test_too_many_files_are_refused(toy: Bundle) -> None:
     spec = {"sha256": "0" * 64, "size_bytes": 0}
-    rewrite(toy.folder, lambda manifest: manifest["files"].update({f"{i}.bin": spec for i in range(61)}))
+    rewrite(toy.folder, lambda manifest: manifest["files"].update({f"{i}.bin": spec for i in range(60)}))
     error = refusal(toy.folder)
     assert (error.where, error.problem) == ("files", "has 65 files; at most 64 may be in a bundle")
 
@@ -657,6 +717,10 @@ TENSORS: list[tuple[str, Callable[[Any], object], str]] = [
     ("step.onnx", lambda t: t[0].__setitem__(2, ("state_0", 1, ["N", 3, 2])), "not float32 (any, 2, 3)"),
     ("step.onnx", lambda t: t[1].pop(1), "output next_0 is missing"),
     ("step.onnx", lambda t: t[1].__setitem__(1, ("next_0", 1, ["N", 3, 2])), "output next_0 is float32 (any, 3, 2)"),
+    ("maps.onnx", lambda t: t[0].__setitem__(0, ("crops", 2, ["N", 16, 16, 3])), "not uint8 (any, 5, 16, 16, 3)"),
+    ("maps.onnx", lambda t: t[1].pop(0), "output anomaly is missing"),
+    ("maps.onnx", lambda t: t[1].append(("logit", 1, ["N", 1])), "output logit is one too many"),
+    ("maps.onnx", lambda t: t[1].__setitem__(1, ("motion", 1, ["N", 5, 4])), "not float32 (any, 4, 5)"),
 ]
 
 
@@ -664,7 +728,7 @@ TENSORS: list[tuple[str, Callable[[Any], object], str]] = [
 def test_tensors_must_be_exactly_those_of_the_contract(
     toy: Bundle, name: str, change: Callable[[Any], object], problem: str
 ) -> None:
-    tensors = copy.deepcopy(WINDOW if name == "window.onnx" else STEP)
+    tensors = copy.deepcopy({"window.onnx": WINDOW, "step.onnx": STEP, "maps.onnx": MAPS}[name])
     change(tensors)
     replace_file(toy.folder, name, onnx_bytes(tensors))
     error = refusal(toy.folder)
