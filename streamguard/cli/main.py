@@ -23,6 +23,7 @@ from ..errors import (
     BundleError,
     CheckpointError,
     ConfigError,
+    DataError,
     MissingPackageError,
     SourceError,
     StreamGuardError,
@@ -34,6 +35,7 @@ COMMANDS = {
     "demo": "scan a test video with a face that is faked by code, or your webcam",
     "faces": "find and follow faces, and print what happens to each; judges nobody",
     "models": "fetch and check the model files that find faces; list the networks that judge them",
+    "data": "prepare footage for training and evaluation: whose it is, what is true of it, and its faces",
     "bundle": "say what a network's bundle is, check all of it, pack it, or make one",
     "doctor": "tell what this machine can run, and how to mend what is missing",
 }
@@ -42,6 +44,7 @@ COMMANDS = {
 EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (ConfigError, 2),
     (SourceError, 3),
+    (DataError, 3),
     (AssetError, 4),
     (BundleError, 4),
     (CheckpointError, 4),
@@ -54,6 +57,9 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
 
 LIKELY_FAKE = 10
 """Not an error: `scan` and `watch` are done, and somebody was LIKELY_FAKE."""
+
+DATA_FAILED = 3
+"""As for a DataError: `data prepare` is done, and some of the footage could not be read."""
 
 # argparse's own type for what add_subparsers returns.
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"

@@ -96,3 +96,57 @@ class Progress:
             return f"{self._done_s:.1f} s seen, {speed:.1f}x real time"
         left = f", {(1 - share) * self._length_s / speed:.0f} s left" if speed > 0 else ""
         return f"{share:4.0%}, {speed:.1f}x real time{left}"
+
+
+class Count:
+    """Things done of so many, for work that is no video: a bar on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, file: TextIO, name: str, total: int, *, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._file = file
+        self._name = printable(name)
+        self._total = total
+        self._now_s = now_s
+        self._live = is_terminal(file)
+        self._started_s = now_s()
+        self._next_s = self._started_s + (0.0 if self._live else LINE_EVERY_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Take the bar away, so that something else can be said; `show` draws it again."""
+        if self._live:
+            self._file.write(f"\r{CLEAR_LINE}")
+            self._file.flush()
+
+    def show(self, done: int, note: str = "") -> None:
+        """`note` is said behind the numbers."""
+        now_s = self._now_s()
+        if now_s < self._next_s:
+            return
+        self._next_s = now_s + (REFRESH_S if self._live else LINE_EVERY_S)
+        rate = done / max(1e-9, now_s - self._started_s)
+        words = f"{done} of {self._total}"
+        if done:
+            words += f", {rate:.1f}/s, {_duration((self._total - done) / rate)} left"
+        words += f", {note}" if note else ""
+        if self._live:
+            bar = f"[{'#' * int(BAR_WIDTH * done / max(1, self._total)):<{BAR_WIDTH}}] "
+            room = shutil.get_terminal_size().columns - 1
+            line = f"{self._name} {bar}{words}" if len(self._name) + len(bar) + len(words) < room else words
+            self._file.write(f"\r{line[:room]}{CLEAR_LINE}")
+        else:
+            self._file.write(f"{self._name}: {words}\n")
+        self._file.flush()
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

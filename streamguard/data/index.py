@@ -129,6 +129,13 @@ class Index:
             raise DataError(str(self.folder), f"has no group {unknown[0]!r} (of {len(self.groups)} groups)")
         return tuple(footage for footage in self.footage if footage.group in wanted)
 
+    def limited(self, count: int) -> Index:
+        """About so many clips from all over it, fakes together with their twins."""
+        step = max(1.0, len(self.footage) / count)
+        chosen = {self.footage[int(i * step)].key for i in range(min(count, len(self.footage)))}
+        chosen |= {footage.twin for footage in self.footage if footage.key in chosen}
+        return Index(self.folder, self.root, [footage for footage in self.footage if footage.key in chosen])
+
     def groups_of_split(self, split: str) -> tuple[str, ...]:
         """The groups with footage in this official split."""
         return tuple(sorted({footage.group for footage in self.footage if footage.split == split}))

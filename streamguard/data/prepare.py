@@ -7,8 +7,11 @@ own. What is done is done: a second run takes up what is left, and what was made
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
-from collections.abc import Iterator, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -48,17 +51,17 @@ class Plan:
     """Of those to do: made before with other settings, or of another file."""
 
 
-def plan(index: Index, footage: Sequence[Footage], settings: Settings) -> Plan:
+def plan(index: Index, settings: Settings) -> Plan:
     """Failures are tried again: a disk may have been away."""
     todo, remade = [], 0
-    for one in footage:
+    for one in index.footage:
         done = Done.open(index.tracks_folder(one))
         if done is None or done.failure:
             todo.append(one)
         elif done.settings != settings or not _is_of(done, one, index.path(one)):
             todo.append(one)
             remade += 1
-    return Plan(todo=tuple(todo), kept=len(footage) - len(todo), remade=remade)
+    return Plan(todo=tuple(todo), kept=len(index.footage) - len(todo), remade=remade)
 
 
 def _is_of(done: Done, footage: Footage, path: Path) -> bool:
@@ -68,21 +71,26 @@ def _is_of(done: Done, footage: Footage, path: Path) -> bool:
 
 
 def prepare(
-    index: Index, footage: Sequence[Footage], settings: Settings, *, jobs: int = 1
+    index: Index,
+    footage: Sequence[Footage],
+    settings: Settings,
+    *,
+    jobs: int = 1,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[tuple[Footage, Done]]:
     """Cut the faces of each; yields what became of it, in the order in which they are ready.
 
     A file that cannot be read is recorded, and so is one on which the decoder dies with its whole process. Anything
-    else, such as a full disk, ends it.
+    else, such as a full disk, ends it. Once `stopped`, what has begun is finished, and nothing is begun.
     """
     waiting = list(reversed(footage))
-    while waiting:
+    while waiting and not stopped():
         suspects: list[Footage] = []
         with _pool(jobs) as pool:
             running: dict[Future[Done], Footage] = {}
             try:
-                while (waiting or running) and not suspects:
-                    while waiting and len(running) < jobs + 1:
+                while running or (waiting and not stopped()):
+                    while waiting and len(running) < jobs and not stopped():
                         one = waiting.pop()
                         running[pool.submit(_work, index, one, settings)] = one
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -111,7 +119,21 @@ def _alone(index: Index, footage: Footage, settings: Settings) -> Done:
 
 def _pool(jobs: int) -> ProcessPoolExecutor:
     # Not fork: a process with OpenVINO's threads cannot be copied.
-    return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+    return ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_begin_worker)
+
+
+def _begin_worker() -> None:
+    """Signals are for the process that started it, and without that process there is nothing to do."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _work(index: Index, footage: Footage, settings: Settings) -> Done:
