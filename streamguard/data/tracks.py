@@ -20,7 +20,7 @@ import numpy as np
 from ..errors import DataError
 from ..picture import Matrix, Picture
 from ..ring import TOLERANCE
-from ..strict import build, read_json
+from ..strict import added, build, read_json
 from ..values import Box, Face, Patch, Quality
 from .files import read_bytes, write_whole, writing
 
@@ -59,6 +59,10 @@ class Found:
     """Median of the face's scale."""
     ended: str
     """Why no more followed: a LostCause, or LIMIT where `seconds` were full."""
+    difference: float | None = added(None)
+    """Of a fake: how far its pixels are from its twin's (twins.difference); None where nobody has compared them."""
+    untouched: bool = added(False)
+    """A face that was left as it is, in a fake of somebody else. The footage's label is wrong for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,7 +346,9 @@ class TrackWriter:
 
 
 def open_tracks(folder: Path) -> Iterator[Track]:
-    """The tracks of one footage, in order of appearance; none where it was not prepared, or could not be read."""
+    """The tracks of one footage for which its label holds, in order of appearance; none where it was not prepared, or
+    could not be read."""
     done = Done.open(folder)
     for found in done.tracks if done is not None else ():
-        yield Track.open(folder / found.name)
+        if not found.untouched:
+            yield Track.open(folder / found.name)
