@@ -167,6 +167,7 @@ def _tell(found: Dataset, index: Index, plan: Plan) -> None:
 def _work(index: Index, plan: Plan, settings: Settings, jobs: int) -> int:
     """0, or the exit code of a signal that came."""
     from ..data.prepare import prepare
+    from ..data.twins import compare
     from .progress import Count
     from .stop import StopSignals
 
@@ -181,7 +182,11 @@ def _work(index: Index, plan: Plan, settings: Settings, jobs: int) -> int:
                     print(f"streamguard: error: {printable(done.failure)}", file=sys.stderr)
             count.show(number, f"{failed} failed" if failed else "")
         if stop.came:
+            count.clear()
             print("stopped: run the same command again to go on", file=sys.stderr)
+        else:
+            for _ in compare(index):
+                pass  # what it finds is in the account
         return stop.exit_code
 
 
@@ -232,6 +237,9 @@ class _Account:
         for split in splits:
             some = [footage for footage in self.index.footage if footage.split == split]
             yield f"official split {printable(split)}: {len(some)} clips of {len({one.group for one in some})} groups"
+        untouched = sum(found.untouched for one in self.done.values() if one is not None for found in one.tracks)
+        if untouched:
+            yield f"{untouched} faces were left as they are in a fake of somebody else: they are not counted, nor used"
         waiting = sum(one is None for one in self.done.values())
         if waiting:
             yield f"{waiting} are not prepared yet: streamguard data prepare"
@@ -245,7 +253,7 @@ class _Account:
 
     def _row(self, kind: tuple[str, str], some: Sequence[Footage]) -> tuple[str, ...]:
         done = [one for footage in some if (one := self.done[footage.key]) is not None]
-        tracks = sum(len(one.tracks) for one in done)
+        tracks = sum(not found.untouched for one in done for found in one.tracks)
         return (
             *kind,
             str(len(some)),

@@ -70,8 +70,8 @@ def _kind_of(source: Path) -> Kind:
     for kind in KINDS:
         if _looks_like(source, kind):
             return kind
-    looked_for = "".join(f"\n  {kind:<16} {what}" for kind, what in LOOKED_FOR.items())
-    raise DataError(str(source), f"no layout that is known. Looked for:{looked_for}\nOr name one with --kind")
+    looked_for = "; ".join(f"{kind}: {what}" for kind, what in LOOKED_FOR.items())
+    raise DataError(str(source), f"no layout that is known. Looked for {looked_for}. A layout is named with --kind")
 
 
 def _looks_like(source: Path, kind: Kind) -> bool:

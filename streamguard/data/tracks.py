@@ -103,8 +103,8 @@ class Done:
 
     @property
     def kept_s(self) -> float:
-        """Face time in all its tracks."""
-        return sum(found.seconds for found in self.tracks)
+        """Time of the faces for which the footage's label holds."""
+        return sum(found.seconds for found in self.tracks if not found.untouched)
 
 
 class Track:
