@@ -9,6 +9,7 @@ StreamGuardError
 |- CheckpointError            a file of trained weights is not what it must be: names the tensor
 |- TraceError                 a file of traces cannot be used: names the file and the line
 |- DataError                  footage, its index or its cut faces are not what they must be: names the file
+|- TrainingError              training cannot go on: names the step
 |- CalibrationError           scores cannot become probabilities and verdicts: says why, and what would do
 |  `- BudgetError             so little footage cannot show that the budget is kept: says how much would
 |- EngineError                a backend cannot be opened, or failed on its work
@@ -150,6 +151,12 @@ class DataError(StreamGuardError):
 
     def __str__(self) -> str:
         return f"{self.where}: {self.problem}"
+
+
+class TrainingError(StreamGuardError):
+    """Training cannot go on. Says at which step, and what to try."""
+
+    code = "TRAINING"
 
 
 class CalibrationError(StreamGuardError):
