@@ -18,11 +18,11 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from ..bundle import Graph, Precision
+from ..bundle import Graph, Manifest, Precision
 from ..config import ClipConfig
 from ..errors import TraceError
 from ..sinks.sink import sink_error
-from ..strict import Refuse, build, read_json
+from ..strict import Refuse, added, build, read_json
 from ..values import Box, Quality
 
 Label = Literal["real", "fake"]
@@ -123,6 +123,8 @@ class Header:
     bundle: str
     """Name and version."""
     bundle_sha256: str
+    network: str = added("")
+    """Its registered name and options (`network_of`); empty where the bundle does not say."""
     trained: bool
     graph: Graph
     precision: Precision
@@ -190,6 +192,12 @@ class TraceSet:
     def held_out(self) -> bool:
         """Every bundle says that its training never saw the groups that it scored here."""
         return all(part.header.held_out is not None for part in self.parts)
+
+
+def network_of(manifest: Manifest) -> str:
+    """What two bundles have in common if they are one network with other weights; empty if it is not said."""
+    net = manifest.net
+    return "" if net is None else " ".join([net.name, *(f"{name}={net.options[name]}" for name in sorted(net.options))])
 
 
 def judged_from(clip: ClipConfig, moment: Moment) -> float:
