@@ -22,7 +22,7 @@ from .crop import (
 )
 from .faces.quality import worst_quality
 from .ring import GridPatch, PatchRing, RingStatistics
-from .values import Face, Frame, Window
+from .values import Face, Frame, MapClip, Window
 
 
 class FaceClips:
@@ -67,6 +67,22 @@ class FaceClips:
         if self._ring.newest_index < self._next_index:
             return None
         return self._step() if self._config.feed == "step" else self._clip()
+
+    def map_clip(self) -> MapClip | None:
+        """The newest whole clip, through the square as it is now; None while there is none. Cutting it costs."""
+        run = self._ring.newest(self._config.crops)
+        if len(run) < self._config.crops:
+            return None
+        crops, _ = self._crops(run)
+        return MapClip(
+            face_id=self.face.face_id,
+            generation=self.face.generation,
+            crops=crops,
+            pts_start_s=run[-self._config.length].patch.pts_s,
+            pts_end_s=run[-1].patch.pts_s,
+            square_px=self._square.box,
+            box_px=run[-1].patch.face.box_px,
+        )
 
     def stretch(self, hop_s: float, wait_share: float) -> None:
         """From now on make a clip or step only so often, the next one later by this share of the new hop: when many

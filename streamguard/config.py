@@ -200,6 +200,9 @@ class EngineConfig:
     """Live work that waited longer than this is dropped and counted."""
     most_hop_s: float = 5.0
     """When faces are scored no more often than this, further streams are refused."""
+    maps: Literal["none", "drawn", "events"] = "none"
+    """Heat maps, where the bundle has a graph for them. drawn: for who draws them, if the network is calibrated, since
+    they would mean nothing else. events: scores carry them as well, calibrated or not."""
 
     def __post_init__(self) -> None:
         _need(self.backend in get_args(BackendName), "engine.backend", f"must be {_or(get_args(BackendName))}")
@@ -218,6 +221,7 @@ class EngineConfig:
         _need(1 <= self.in_flight <= 16, "engine.in_flight", "must be 1 to 16")
         _need(_is_positive(self.stale_after_s), "engine.stale_after_s", "must be more than 0 seconds and finite")
         _need(_is_positive(self.most_hop_s), "engine.most_hop_s", "must be more than 0 seconds and finite")
+        _need(self.maps in ("none", "drawn", "events"), "engine.maps", "must be none, drawn or events")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,11 +264,18 @@ class SessionConfig:
     """Wall-clock silence after which the stream is STALLED and `Blinded` is raised."""
     most_work: int = 64
     """Windows that may wait to be taken; the oldest is dropped and counted."""
+    maps_every_s: float | None = None
+    """A face's clip is handed out for heat maps so often (media time), and when it becomes LIKELY_FAKE. None: never."""
+    maps_in_events: bool = False
+    """Scores carry the maps."""
 
     def __post_init__(self) -> None:
         _need(_is_positive(self.long_gap_s), "session.long_gap_s", "must be more than 0 seconds and finite")
         _need(_is_positive(self.stalled_after_s), "session.stalled_after_s", "must be more than 0 seconds and finite")
         _need(self.most_work >= 1, "session.most_work", "must be at least 1")
+        if self.maps_every_s is not None:
+            _need(_is_positive(self.maps_every_s), "session.maps_every_s", "must be more than 0 seconds and finite")
+            _need(self.clip.recipe == "square", "session.maps_every_s", "must be null: only the square recipe has maps")
         _need(
             self.clip.grid_s <= self.faces.coast_s,
             "clip.grid_s",

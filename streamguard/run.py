@@ -10,16 +10,17 @@ answers to each frame's windows: it can, and so it gives the same events each ti
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .clock import Clock, MonotonicClock
 from .config import FacesConfig, ScoringConfig, SessionConfig
 from .engine.engine import Engine, Seat
 from .events import EndOfStream, Event, FaceLost
 from .faces.detector import open_detector, open_mesher
+from .map_turns import MOST_WAITING
 from .session import Session
 from .sources.source import Item, Source
-from .values import AudioChunk, Frame, Window
+from .values import AudioChunk, Frame, Mapped, Window
 
 LONGEST_WAIT_S = 1.0
 """Control comes back to the caller at least this often, frame or no frame."""
@@ -27,6 +28,8 @@ ANSWERS_EVERY_S = 0.05
 """While answers are awaited, they are looked for this often though no frame comes."""
 LAST_ANSWERS_S = 2.0
 """A live stream that ends waits this long for the scores of its last windows."""
+MAPS_EVERY_S = 1.0
+"""Media time between two heat maps of one face, where they are made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,8 @@ class Turn:
     """None: nothing came in time."""
     events: list[Event]
     windows: list[Window]
+    maps: list[Mapped] = field(default_factory=list)
+    """Heat maps of faces that are there."""
 
 
 def join(
@@ -57,6 +62,8 @@ def join(
         clip=engine.clip,
         scoring=scoring or usual.scoring,
         stalled_after_s=stalled_after_s or usual.stalled_after_s,
+        maps_every_s=MAPS_EVERY_S if engine.has_maps else None,
+        maps_in_events=engine.maps_in_events,
     )
     session = Session(
         config,
@@ -85,6 +92,7 @@ def _drive(source: Source, session: Session, clock: Clock, seat: Seat | None) ->
         item = source.read(_wait_s(session, seat, clock.now_s()) if source.live else LONGEST_WAIT_S)
         now_s = clock.now_s()
         if isinstance(item, Frame):
+            _make_map_room(session, seat)
             session.feed(item, now_s)
         elif isinstance(item, EndOfStream):
             if seat is not None:
@@ -99,25 +107,46 @@ def _drive(source: Source, session: Session, clock: Clock, seat: Seat | None) ->
         if source.live:  # a slow disk is no blinded camera: a file gives the same events wherever it lies
             session.tick(now_s)  # sound alone is no sign of life
         windows = session.take_work()
+        maps: list[Mapped] = []
         if seat is not None and not isinstance(item, EndOfStream):
             seat.submit(windows)
             if source.live:
                 session.set_hop(seat.hop_s(), now_s)
-            else:
+            maps += _take_maps(session, seat)
+            if not source.live:
                 seat.wait()
             _take_answers(session, seat)
+            if not source.live:  # of whom these scores made LIKELY_FAKE, before the picture is over
+                maps += _take_maps(session, seat)
         events = session.events()
         if seat is not None:
             for event in events:
                 if isinstance(event.kind, FaceLost):
                     seat.forget(event.kind.face_id, event.kind.generation)
-        yield Turn(item=item, events=events, windows=windows)
+        yield Turn(item=item, events=events, windows=windows, maps=maps)
 
 
 def _take_answers(session: Session, seat: Seat) -> None:
     answers = seat.collect()
     session.put_scores(answers.scored)
     session.lose_work(answers.lost)
+
+
+def _make_map_room(session: Session, seat: Seat | None) -> None:
+    """A live stream may have one map at a time."""
+    if seat is not None and seat.maps is not None:
+        room = seat.maps.has_room()
+        session.make_map_room(0 if not room else 1 if seat.live else MOST_WAITING)
+
+
+def _take_maps(session: Session, seat: Seat) -> list[Mapped]:
+    """Hand in clips, and take the maps that there are; a file's are waited for. Before scores, which may carry them."""
+    if seat.maps is None:
+        return []
+    seat.maps.submit(session.take_map_work())
+    if not seat.live:
+        seat.maps.wait()
+    return session.put_maps(seat.maps.collect())
 
 
 def _wait_s(session: Session, seat: Seat | None, now_s: float) -> float:

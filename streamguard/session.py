@@ -6,6 +6,8 @@ It knows no clock, thread or socket. Drive it by hand, from one thread at a time
     session.tick(now_s)                # nothing came: silence can alarm too
     session.take_work()                # windows that are ready to be scored
     session.put_scores([...])          # what the network said of them
+    session.take_map_work()            # clips that heat maps are wanted of: now and then, if at all
+    session.put_maps([...])            # those
     session.lose_work([...])           # those that it was too busy for
     session.events()                   # what happened since the last call
 """
@@ -44,7 +46,21 @@ from .faces.detector import FaceDetector, FaceMesher
 from .faces.quality import QualityLimits
 from .faces.track import FaceTracker, Lost, TrackerStatistics
 from .judge import Judge
-from .values import Face, FaceState, Frame, GapCause, LostCause, Reason, Scored, StreamState, Window
+from .map_turns import MapTurns
+from .values import (
+    Face,
+    FaceState,
+    Frame,
+    GapCause,
+    HeatMaps,
+    LostCause,
+    MapClip,
+    Mapped,
+    Reason,
+    Scored,
+    StreamState,
+    Window,
+)
 
 SLOW_SPAN_S = 2.0
 """The source's rate is counted over this much media time, never averaged gap by gap: cameras send in bursts."""
@@ -80,6 +96,12 @@ class SessionStatistics:
     """Breaks of media time, by cause."""
     ring_bytes: int
     tracker: TrackerStatistics
+    map_clips: int = 0
+    """Clips handed out for heat maps."""
+    maps_left_out: int = 0
+    """Heat maps that were due and not made, since the network could not even keep up with scores."""
+    stale_maps: int = 0
+    """Heat maps for generations that had ended: refused."""
 
 
 @dataclass(slots=True)
@@ -113,6 +135,7 @@ class Session:
         self._config = config
         self._judge = Judge(config, limits or QualityLimits(), calibration)
         self._tracker = FaceTracker(config.faces, detector, mesher)
+        self._maps = None if config.maps_every_s is None else MapTurns(config.maps_every_s)
         self._watched: dict[tuple[int, int], _Watched] = {}
         self._work: deque[Window] = deque()
         self._events: deque[Event] = deque()
@@ -159,8 +182,9 @@ class Session:
         self._state = self._live_state(frame.pts_s)
         for face in looked.appeared:
             self._watch(face, frame)
-        for face in looked.faces:
-            self._take_face(face, frame)
+        new = {(face.face_id, face.generation) for face in looked.faces if self._take_face(face, frame)}
+        if self._maps is not None:
+            self._maps.give_turns({key: self._watched[key].clips for key in self._watched if key in new}, frame.pts_s)
         self._judge.pass_time(frame.pts_s)
         for key in self._watched:
             self._note_opinion(key)
@@ -224,6 +248,16 @@ class Session:
             elif self._judge.is_warm(window):
                 self._put_score(scored, watched)
 
+    def put_maps(self, mapped: Sequence[Mapped]) -> list[Mapped]:
+        """Take heat maps of clips that `take_map_work` gave. Gives those that are news; maps for a generation that has
+        ended are refused and counted."""
+        return [] if self._maps is None else self._maps.put(mapped)
+
+    def make_map_room(self, clips: int) -> None:
+        """Until this is called again, no more clips than these are cut for heat maps."""
+        if self._maps is not None:
+            self._maps.room = clips
+
     def lose_work(self, windows: Sequence[Window]) -> None:
         """Windows that `take_work` gave will not be scored. A network that is fed by steps has missed some then: the
         rest of that slot is no use, and the face starts a fresh one."""
@@ -243,6 +277,8 @@ class Session:
         changed = abs(hop_s - self._hop_s) > 1e-9
         if changed:
             self._hop_s = self._judge.hop_s = hop_s
+            if self._maps is not None:
+                self._maps.overloaded = hop_s > self._usual_hop_s
             for i, watched in enumerate(self._watched.values()):
                 watched.clips.stretch(hop_s, i / len(self._watched))
         due = self._drops_told_s is None or now_s - self._drops_told_s >= TELL_DROPS_EVERY_S
@@ -258,6 +294,10 @@ class Session:
         work = list(self._work)
         self._work.clear()
         return work
+
+    def take_map_work(self) -> list[MapClip]:
+        """The clips that heat maps are wanted of since the last call."""
+        return [] if self._maps is None else self._maps.take_work()
 
     def events(self) -> list[Event]:
         """The events since the last call, in order. If nobody asked for long, the oldest are lost, and that is told."""
@@ -277,6 +317,10 @@ class Session:
         """WARMING_UP for a face that is not followed any more."""
         watched = self._watched.get((face.face_id, face.generation))
         return FaceState.WARMING_UP if watched is None else watched.state
+
+    def mapped(self, face: Face) -> Mapped | None:
+        """The newest heat maps of a face that is followed; None if there are none yet, or none are made."""
+        return None if self._maps is None else self._maps.newest((face.face_id, face.generation))
 
     @property
     def participant_state(self) -> FaceState:
@@ -298,6 +342,9 @@ class Session:
             media_gaps=dict(self._media_gaps),
             ring_bytes=sum(one.nbytes for one in clips),
             tracker=self._tracker.statistics(),
+            map_clips=0 if self._maps is None else self._maps.clips,
+            maps_left_out=0 if self._maps is None else self._maps.left_out,
+            stale_maps=0 if self._maps is None else self._maps.stale,
         )
 
     # Media time.
@@ -356,6 +403,8 @@ class Session:
             clips.stretch(self._hop_s, 0.0)
         self._watched[key] = _Watched(clips=clips)
         self._judge.begin(key)
+        if self._maps is not None:
+            self._maps.begin(key)
         self._emit(FaceAppeared(face_id=face.face_id, generation=face.generation, box_px=face.box_px))
         self._note_opinion(key)
 
@@ -365,6 +414,8 @@ class Session:
             if watched is None:
                 continue
             self._judge.end((one.face_id, one.generation))
+            if self._maps is not None:
+                self._maps.end((one.face_id, one.generation))
             statistics = watched.clips.statistics()
             self._ended_gaps += statistics.gaps
             self._ended_resets += statistics.resets
@@ -380,11 +431,13 @@ class Session:
                 )
             )
 
-    def _take_face(self, face: Face, frame: Frame) -> None:
+    def _take_face(self, face: Face, frame: Frame) -> bool:
+        """True if this completed a window."""
         watched = self._watched[face.face_id, face.generation]
         window = watched.clips.take(face, frame)
         if window is not None:
             self._add_work(window)
+        return window is not None
 
     def _add_work(self, window: Window) -> None:
         self._windows += 1
@@ -432,10 +485,16 @@ class Session:
                     queue_s=scored.begun_s - scored.taken_s,
                     infer_s=scored.ended_s - scored.begun_s,
                 ),
+                maps=self._maps_to_tell(window),
             )
         )
         if self._last_pts_s is not None:
             self._note_participant(self._last_pts_s)
+
+    def _maps_to_tell(self, window: Window) -> HeatMaps | None:
+        if self._maps is None or not self._config.maps_in_events:
+            return None
+        return self._maps.take_untold((window.face_id, window.generation))
 
     def _note_participant(self, pts_s: float) -> None:
         verdict = self._judge.participant(pts_s)
@@ -472,6 +531,8 @@ class Session:
             return
         previous = watched.state
         watched.state, watched.reasons = opinion.state, opinion.reasons
+        if self._maps is not None and opinion.state is FaceState.LIKELY_FAKE is not previous:
+            self._maps.give_turn(key, watched.clips, self._last_pts_s or 0.0)
         face_id, generation = key
         self._emit(
             VerdictChanged(

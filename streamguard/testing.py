@@ -6,6 +6,7 @@ painted           a picture in which every person is a rectangle of their own br
 PaintedFaces      detector and mesher for such pictures: tests can tell whose pixels a crop holds
 fake_bundle       a bundle without files, calibrated or not
 FakeBackend       scores crops by a function of yours, as slowly as you like, or not before you say so
+FakeMaps          heat maps that show how bright each place of the crops is
 EventRecorder     keeps events, and finds them by kind
 """
 
@@ -27,6 +28,8 @@ from .bundle import (
     Graph,
     GraphSpec,
     Manifest,
+    MapRange,
+    MapsSpec,
     OutputSpec,
     Precision,
     Provenance,
@@ -223,6 +226,18 @@ CALIBRATION = Calibration(
 )
 
 
+MAP_CELLS = 4
+"""On a side of a fake map."""
+FAKE_MAPS = MapsSpec(
+    file="none.onnx",
+    height=MAP_CELLS,
+    width=MAP_CELLS,
+    kinds=("anomaly", "motion"),
+    ranges={"anomaly": MapRange(low=0.0, high=255.0), "motion": MapRange(low=0.0, high=255.0)},
+    measured_on="nothing: it is made up for tests",
+)
+
+
 def fake_bundle(
     *,
     graph: Graph = "window",
@@ -232,8 +247,9 @@ def fake_bundle(
     length: int = 8,
     memory: int = 0,
     hop_s: float = 0.64,
+    maps: bool = False,
 ) -> Bundle:
-    """A manifest for a FakeBackend. Calibrated: the probability is the raw score."""
+    """A manifest for a FakeBackend. Calibrated: the probability is the raw score. With `maps` for FakeMaps, too."""
     manifest = Manifest(
         network="fake",
         version="0",
@@ -242,6 +258,7 @@ def fake_bundle(
         output=OutputSpec(tensor="score", kind="probability"),
         graphs={graph: {"fp32": GraphSpec(file="none.onnx", tolerance=0.0)}},
         calibrations=(dataclasses.replace(CALIBRATION, graph=graph),) if calibrated else (),
+        maps=FAKE_MAPS if maps else None,
         provenance=Provenance(data="none", commit="none", licence="Apache-2.0"),
         files={},
     )
@@ -316,6 +333,42 @@ class FakeBackend:
             self.runs += 1
             time.sleep(self._seconds)
             return self._score(crops)
+
+
+class FakeMaps:
+    """Maps of brightness: `anomaly` of the newest crop, and `motion` of what changed since the oldest. It hangs while
+    `gate` is not set; an `error` is raised by every run."""
+
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+        """Set when the first run has begun."""
+        self.error: Exception | None = None
+        self.seen: list[float] = []
+        """How bright each clip was, in turn."""
+        self.closed = False
+
+    def run(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        self.entered.set()
+        self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        self.seen.append(float(crops.mean()))
+        newest, oldest = _cells(crops[-1]), _cells(crops[0])
+        return {"anomaly": newest, "motion": np.abs(newest - oldest)}
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def _cells(crop: np.ndarray) -> np.ndarray:
+    """How bright a crop (H, W, 3) is in each of 4 x 4 places: float32."""
+    side = len(crop) // MAP_CELLS
+    used = crop[: side * MAP_CELLS, : side * MAP_CELLS]
+    return used.reshape(MAP_CELLS, side, MAP_CELLS, side, 3).mean(axis=(1, 3, 4)).astype(np.float32)
 
 
 class EventRecorder:

@@ -31,7 +31,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "crop": ("crop",),
     "engine": ("engine",),
     "scoring": ("scoring",),
-    "session": ("clips", "judge", "session"),
+    "session": ("clips", "judge", "map_turns", "session"),
     "run": ("run", "mailbox", "moment", "callback", "stream", "detector", "aio"),
     "data": ("data",),
     "evaluation": ("evaluation",),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..bundle import Graph, Manifest, tensors_of
+from ..bundle import AnyGraph, Graph, Manifest, tensors_of
 from ..errors import EngineError
 from ..onnx_file import TensorInfo
 from .backend import Arrays
@@ -33,11 +33,11 @@ def callers_inputs(manifest: Manifest, graph: Graph) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in graph_inputs(manifest, graph).items() if name not in states}
 
 
-def graph_inputs(manifest: Manifest, graph: Graph) -> dict[str, Tensor]:
+def graph_inputs(manifest: Manifest, graph: AnyGraph) -> dict[str, Tensor]:
     return _tensors(tensors_of(graph, manifest)[0])
 
 
-def graph_outputs(manifest: Manifest, graph: Graph) -> dict[str, Tensor]:
+def graph_outputs(manifest: Manifest, graph: AnyGraph) -> dict[str, Tensor]:
     return _tensors(tensors_of(graph, manifest)[1])
 
 

@@ -70,3 +70,18 @@ class Backend(Protocol):
     def close(self) -> None:
         """Give everything back. May be called twice."""
         ...
+
+
+class MapsBackend(Protocol):
+    """Runs a bundle's maps graph in fp32, for one clip at a time and one thread."""
+
+    @property
+    def name(self) -> str: ...
+
+    def run(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        """Of one clip (R + T, H, W, 3) uint8: each map (h, w) float32. Gives copies."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back. May be called twice."""
+        ...

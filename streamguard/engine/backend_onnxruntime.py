@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..bundle import Bundle, Graph, Manifest, Precision
+from ..bundle import AnyGraph, Bundle, Graph, Manifest, Precision
 from ..cores import calls_at_once
 from ..errors import ClosedError, EngineError, MissingPackageError
 from .arrays import Tensor, callers_inputs, check_arrays, check_graph, graph_inputs, graph_outputs, state_bytes
@@ -175,7 +175,31 @@ class OnnxRuntimeBackend:
         return {state.input: np.empty((1, *state.shape), np.float32) for state in self._manifest.states}
 
 
-def _open_session(bundle: Bundle, graph: Graph, precision: Precision) -> onnxruntime.InferenceSession:
+class OnnxRuntimeMaps:
+    """The maps graph of a bundle. See backend.py for the contract."""
+
+    name = NAME
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._inputs = graph_inputs(bundle.manifest, "maps")
+        self._kinds = list(graph_outputs(bundle.manifest, "maps"))
+        self._session: onnxruntime.InferenceSession | None = _open_session(bundle, "maps", "fp32")
+
+    def run(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        if self._session is None:
+            raise ClosedError(f"{NAME} maps")
+        checked = check_arrays(NAME, {"crops": crops[None]}, self._inputs)
+        try:
+            given = self._session.run(self._kinds, checked)
+        except Exception as exc:  # its errors have no common root
+            raise EngineError(NAME, f"the maps graph failed ({_first_line(exc)})") from exc
+        return {kind: maps[0] for kind, maps in zip(self._kinds, given, strict=True)}
+
+    def close(self) -> None:
+        self._session = None
+
+
+def _open_session(bundle: Bundle, graph: AnyGraph, precision: Precision) -> onnxruntime.InferenceSession:
     try:
         import onnxruntime as ort
     except ImportError as exc:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..bundle import Bundle, Graph, Precision
+from ..bundle import AnyGraph, Bundle, Graph, Precision
 from ..cores import calls_at_once, has_fast_int8, load_openvino, openvino_settings
 from ..errors import ClosedError, EngineError
 from .arrays import Tensor, callers_inputs, check_arrays, check_graph, graph_inputs, graph_outputs, state_bytes
@@ -178,6 +178,30 @@ class OpenVinoBackend:
             raise EngineError(NAME, f"the {self._graph} graph failed ({_reason(failure)})") from failure
 
 
+class OpenVinoMaps:
+    """The maps graph of a bundle. See backend.py for the contract."""
+
+    name = NAME
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._inputs = graph_inputs(bundle.manifest, "maps")
+        self._kinds = list(graph_outputs(bundle.manifest, "maps"))
+        compiled, _ = _compile(bundle, "maps", "fp32")
+        self._request: openvino.InferRequest | None = compiled.create_infer_request()
+
+    def run(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        if self._request is None:
+            raise ClosedError(f"{NAME} maps")
+        try:
+            self._request.infer(check_arrays(NAME, {"crops": crops[None]}, self._inputs))
+        except RuntimeError as exc:
+            raise EngineError(NAME, f"the maps graph failed ({_reason(exc)})") from exc
+        return {kind: self._request.get_tensor(kind).data[0].copy() for kind in self._kinds}
+
+    def close(self) -> None:
+        self._request = None
+
+
 def fast_precisions() -> tuple[str, frozenset[Precision]]:
     """The CPU's name, and what it is made for as OpenVINO tells; other precisions would be slow, or not be what they
     say."""
@@ -198,7 +222,7 @@ def precisions_of(capabilities: set[str]) -> frozenset[Precision]:
     return frozenset(found)
 
 
-def _compile(bundle: Bundle, graph: Graph, precision: Precision) -> tuple[openvino.CompiledModel, str]:
+def _compile(bundle: Bundle, graph: AnyGraph, precision: Precision) -> tuple[openvino.CompiledModel, str]:
     ov = _openvino()
     path = bundle.path_of(graph, precision)
     core = ov.Core()
@@ -226,7 +250,7 @@ def _state_pairs(model: openvino.Model, bundle: Bundle) -> list[tuple[Any, Any]]
     return [(parameters[state.input], results[state.output]) for state in bundle.manifest.states]
 
 
-def _check(model: openvino.Model, bundle: Bundle, graph: Graph, path: Path) -> None:
+def _check(model: openvino.Model, bundle: Bundle, graph: AnyGraph, path: Path) -> None:
     inputs = {port.any_name: _tensor(port) for port in model.inputs}
     outputs = {port.any_name: _tensor(port) for port in model.outputs}
     check_graph(NAME, path.name, "input", inputs, graph_inputs(bundle.manifest, graph))

@@ -28,9 +28,10 @@ from ..config import ClipConfig, EngineConfig
 from ..errors import ClosedError, EngineError, OverloadedError
 from ..values import Scored, Window
 from .arrays import check_output, graph_outputs
-from .backend import Backend
+from .backend import Backend, MapsBackend
 from .batcher import Batcher, BatcherStatistics, Work
-from .open_backend import open_backend
+from .maps import MapMaker, MapSeat, MapStatistics
+from .open_backend import open_backend, open_maps
 from .output import raw_scores
 from .pace import Pace
 from .slots import Held, Slots
@@ -77,6 +78,8 @@ class EngineStatistics:
     queue_s: Percentiles
     """Latency by stage, of the newest scores: how long windows waited for the network, and how long it took."""
     infer_s: Percentiles
+    maps: MapStatistics | None = None
+    """None: no heat maps are made."""
 
 
 class Engine:
@@ -88,6 +91,7 @@ class Engine:
         config: EngineConfig | None = None,
         *,
         backend: Backend | None = None,
+        maps: MapsBackend | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.bundle = bundle
@@ -96,6 +100,7 @@ class Engine:
         self._backend = backend or open_backend(bundle, self._config)
         self._bytes_per_slot = self._backend.bytes_per_slot if self._backend.graph == "step" else 0
         self._output = graph_outputs(bundle.manifest, self._backend.graph)[bundle.manifest.output.tensor]
+        self._maps = self._open_maps(maps)
         self._lock = threading.Lock()
         self._work_waits = threading.Condition(self._lock)
         """Only workers wait for it; each seat has a condition of its own."""
@@ -139,6 +144,21 @@ class Engine:
         """Of the graph and precision in use; None: there is no p_fake."""
         return self.bundle.calibration(self._backend.graph, self._backend.precision)
 
+    @property
+    def has_maps(self) -> bool:
+        """Whether seats have a place for heat maps."""
+        return self._maps is not None
+
+    @property
+    def maps_in_events(self) -> bool:
+        return self._maps is not None and self._config.maps == "events"
+
+    def _open_maps(self, backend: MapsBackend | None) -> MapMaker | None:
+        wanted = self._config.maps == "events" or (self._config.maps == "drawn" and self.calibration is not None)
+        if self.bundle.manifest.maps is None or not wanted:
+            return None
+        return MapMaker(self.bundle, backend or open_maps(self.bundle, self._backend.name), clock=self._clock)
+
     def __enter__(self) -> Self:
         return self
 
@@ -163,7 +183,8 @@ class Engine:
                     f"(engine.most_hop_s is {self._config.most_hop_s:g}); end other streams, or use a faster machine",
                 )
             self._next_seat += 1
-            seat = Seat(self, self._next_seat, live=live)
+            maps = None if self._maps is None else self._maps.join(live=live)
+            seat = Seat(self, self._next_seat, live=live, maps=maps)
             self._seats[seat.number] = seat
             return seat
 
@@ -177,6 +198,8 @@ class Engine:
             self._work_waits.notify_all()
             for seat in self._seats.values():
                 seat.changed.notify_all()
+        if self._maps is not None:
+            self._maps.close(max(0.0, until_s - clock.now_s()) / 2)
         for thread in self._threads:
             thread.join(max(0.0, until_s - clock.now_s()))
         if any(thread.is_alive() for thread in self._threads):
@@ -204,6 +227,7 @@ class Engine:
             bytes_per_slot=self._bytes_per_slot,
             queue_s=percentiles(latencies[:, 0]),
             infer_s=percentiles(latencies[:, 1]),
+            maps=None if self._maps is None else self._maps.statistics(),
         )
 
     # Called by seats.
@@ -447,10 +471,12 @@ class Engine:
 class Seat:
     """One stream's place at the engine. Used by one thread at a time, but for `cancel`; never blocks but in `wait`."""
 
-    def __init__(self, engine: Engine, number: int, *, live: bool) -> None:
+    def __init__(self, engine: Engine, number: int, *, live: bool, maps: MapSeat | None = None) -> None:
         self._engine = engine
         self.number = number
         self.live = live
+        self.maps = maps
+        """Where it hands in clips for heat maps; None: there are none."""
         # Written by the engine, under its lock.
         self.changed = threading.Condition(engine._lock)
         self.works: dict[Work, None] = {}
@@ -490,6 +516,8 @@ class Seat:
     def cancel(self) -> None:
         """From any thread: nobody waits here any more."""
         self._engine._cancel(self)
+        if self.maps is not None:
+            self.maps.cancel()
 
     def give_up(self) -> list[Window]:
         """All windows of which nothing was collected. They count as lost now: answers that still come are ignored."""
@@ -498,6 +526,8 @@ class Seat:
     def forget(self, face_id: int, generation: int) -> None:
         """This face generation is over: what waits of it is dropped, its state is given back."""
         self._engine._forget(self, face_id, generation)
+        if self.maps is not None:
+            self.maps.forget(face_id, generation)
 
     def hop_s(self) -> float:
         """Media time between two scores of one face that the engine can keep up with now."""
@@ -506,6 +536,8 @@ class Seat:
     def leave(self) -> None:
         """The stream is over. May be called twice."""
         self._engine._leave(self)
+        if self.maps is not None:
+            self.maps.leave()
 
 
 def percentiles(values: np.ndarray) -> Percentiles:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Set
 from importlib.util import find_spec
+from typing import get_args
 
 from ..bundle import Bundle, Graph, Precision
-from ..config import EngineConfig
+from ..config import BackendName, EngineConfig
 from ..cores import has_fast_int8
 from ..errors import EngineError
-from .backend import Backend
+from .backend import Backend, MapsBackend
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,17 @@ def open_backend(bundle: Bundle, config: EngineConfig | None = None) -> Backend:
         opened = OnnxRuntimeBackend(bundle, graph, precision)
     logger.info("%s: %s graph in %s (%s), run by %s on %s", bundle.name, graph, precision, why, backend, device)
     return opened
+
+
+def open_maps(bundle: Bundle, beside: str) -> MapsBackend:
+    """What runs the bundle's maps graph: of the same make as the backend of that name, where there is one."""
+    if (beside if beside in get_args(BackendName) else _pick_backend(EngineConfig())) == "onnxruntime":
+        from .backend_onnxruntime import OnnxRuntimeMaps
+
+        return OnnxRuntimeMaps(bundle)
+    from .backend_openvino import OpenVinoMaps
+
+    return OpenVinoMaps(bundle)
 
 
 def _pick_backend(config: EngineConfig) -> str:
