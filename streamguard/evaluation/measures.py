@@ -17,6 +17,8 @@ from math import exp, inf, lgamma, log, log1p, nan
 import numpy as np
 
 DRAWS = 1000
+BINS = 10
+"""Of probabilities, equally wide."""
 MOST_UNDEFINED = 0.05
 """If a number is not defined in more than this share of the draws, there is no interval: it would be of other data."""
 
@@ -89,27 +91,77 @@ def share_where(values: np.ndarray, among: np.ndarray, weights: np.ndarray | Non
     return mean(values, weights * among)
 
 
+def ratio(above: np.ndarray, below: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Sum by sum: such as alarms by hours."""
+    weights = _weights(above, weights)
+    return _ratio(weights @ above.astype(float), weights @ below.astype(float))
+
+
 # Probabilities.
 
 
 def brier_skill(labels: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """1 less the squared error of the probabilities by that of always saying the share of fakes: 1 is perfect, and
     at or below 0 one would do better to look at nothing."""
-    weights = _weights(labels, weights)
-    base = mean(labels, weights)
-    error = mean((p - labels) ** 2, weights)
-    return 1 - _ratio(error, base * (1 - base))
+    return _skill(labels, (p - labels) ** 2, _weights(labels, weights))
 
 
 def calibration_error(
-    labels: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None, *, bins: int = 10
+    labels: np.ndarray, p: np.ndarray, weights: np.ndarray | None = None, *, bins: int = BINS
 ) -> np.ndarray:
     """Expected calibration error: in bins of equal width, how far the share of fakes is from the mean probability,
     each by how many are in it. Few samples make it larger than it is."""
-    weights = _weights(labels, weights)
-    inside = _bin_of(p, bins)[:, None] == np.arange(bins)  # (N, bins)
-    off = np.abs((weights * (labels - p)) @ inside)
-    return _ratio(off.sum(axis=1), weights.sum(axis=1))
+    inside = (_bin_of(p, bins)[:, None] == np.arange(bins)).astype(float)
+    return _off(labels, inside, inside * p[:, None], _weights(labels, weights))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread:
+    """Several probabilities of each sample, of which each sample counts once."""
+
+    labels: np.ndarray  # (N,)
+    inside: np.ndarray  # (N, BINS): which share of its probabilities is in each bin
+    mass: np.ndarray  # (N, BINS): their sum there, by how many it has in all
+    error: np.ndarray  # (N,): their mean squared error
+
+    @classmethod
+    def of(cls, labels: np.ndarray, probabilities: Sequence[np.ndarray]) -> Spread:
+        """At least one probability for each sample."""
+        inside, mass = np.zeros((len(labels), BINS)), np.zeros((len(labels), BINS))
+        error = np.zeros(len(labels))
+        for i, (label, p) in enumerate(zip(labels, probabilities, strict=True)):
+            place = _bin_of(p, BINS)
+            inside[i] = np.bincount(place, minlength=BINS) / len(p)
+            mass[i] = np.bincount(place, p, minlength=BINS) / len(p)
+            error[i] = ((p - label) ** 2).mean()
+        return cls(labels, inside, mass, error)
+
+    def brier_skill(self, weights: np.ndarray) -> np.ndarray:
+        return _skill(self.labels, self.error, weights)
+
+    def calibration_error(self, weights: np.ndarray) -> np.ndarray:
+        return _off(self.labels, self.inside, self.mass, weights)
+
+    def reliability(self, people: Bootstrap) -> tuple[Bin, ...]:
+        found = []
+        for i in range(BINS):
+            inside, mass = self.inside[:, i], self.mass[:, i]
+            low, high, _, _ = people.interval(lambda w, inside=inside: self._share(inside, w))  # type: ignore[misc]
+            found.append(
+                Bin(
+                    low=i / BINS,
+                    high=(i + 1) / BINS,
+                    count=float(inside.sum()),
+                    p=float(_ratio(mass.sum(), inside.sum())),
+                    share=float(self._share(inside, np.ones((1, len(inside))))[0]),
+                    share_low=low,
+                    share_high=high,
+                )
+            )
+        return tuple(found)
+
+    def _share(self, inside: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        return _ratio(weights @ (inside * self.labels), weights @ inside)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,35 +170,25 @@ class Bin:
 
     low: float
     high: float
-    count: int
+    count: float
+    """Samples; one whose probabilities are spread counts in parts."""
     p: float
     """Mean probability; NaN in an empty bin, as what follows."""
     share: float
     """Of fakes."""
     share_low: float
-    """95% Clopper-Pearson, as if each were independent: they are not quite."""
+    """90%, over groups; NaN where too few groups are in the bin."""
     share_high: float
 
 
-def reliability(labels: np.ndarray, p: np.ndarray, *, bins: int = 10) -> tuple[Bin, ...]:
-    found = []
-    place = _bin_of(p, bins)
-    for i in range(bins):
-        inside = place == i
-        count, fakes = int(inside.sum()), int(labels[inside].sum())
-        low, high = clopper_pearson(fakes, count)
-        found.append(
-            Bin(
-                low=i / bins,
-                high=(i + 1) / bins,
-                count=count,
-                p=float(p[inside].mean()) if count else nan,
-                share=fakes / count if count else nan,
-                share_low=low,
-                share_high=high,
-            )
-        )
-    return tuple(found)
+def _skill(labels: np.ndarray, error: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    base = mean(labels, weights)
+    return 1 - _ratio(mean(error, weights), base * (1 - base))
+
+
+def _off(labels: np.ndarray, inside: np.ndarray, mass: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    off = np.abs(weights @ (labels[:, None] * inside - mass))
+    return _ratio(off.sum(axis=1), weights.sum(axis=1))
 
 
 def _bin_of(p: np.ndarray, bins: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamguard.evaluation import measures
-from streamguard.evaluation.measures import Bootstrap
+from streamguard.evaluation.measures import Bootstrap, Spread
 
 
 def samples(seed: int, count: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -138,14 +138,35 @@ def test_calibration_error_of_probabilities_that_are_true_is_small() -> None:
     assert measures.calibration_error(labels, 1 - p)[0] > 0.4
 
 
+def test_spread_probabilities_count_once_for_each_sample() -> None:
+    """One sample of many moments weighs as much as one of a single moment; with one each it is as without."""
+    labels, p = np.array([1, 0, 0.0, 1]), np.array([0.9, 0.31, 0.39, 0.2])
+    spread = Spread.of(labels, [np.full(1 + i, value) for i, value in enumerate(p)])
+    ones = np.ones((1, 4))
+    assert spread.brier_skill(ones)[0] == pytest.approx(measures.brier_skill(labels, p)[0])
+    assert spread.calibration_error(ones)[0] == pytest.approx(measures.calibration_error(labels, p)[0])
+    two = Spread.of(np.array([1.0, 0]), [np.array([0.9, 0.5, 0.9, 0.5]), np.array([0.1])])
+    assert two.brier_skill(ones[:, :2])[0] == pytest.approx(1 - ((0.01 + 0.25) / 2 + 0.01) / 2 / 0.25)
+    # Bins .1 (one real), .5 and .9 (half a fake each).
+    assert two.calibration_error(ones[:, :2])[0] == pytest.approx((0.1 + 0.5 * 0.5 + 0.5 * 0.1) / 2)
+
+
 def test_reliability_bins_hold_all_samples_and_their_shares() -> None:
     labels = np.array([0, 1, 1.0])
-    bins = measures.reliability(labels, np.array([0.31, 0.39, 1.0]))
-    assert [one.count for one in bins] == [0, 0, 0, 2, 0, 0, 0, 0, 0, 1]
-    assert bins[3].p == pytest.approx(0.35)
-    assert bins[3].share == 0.5
-    assert bins[3].share_low < 0.5 < bins[3].share_high
+    spread = Spread.of(labels, [np.array([0.31]), np.array([0.39, 1.0]), np.array([1.0])])
+    bins = spread.reliability(Bootstrap(["a", "b", "c"]))
+    assert [one.count for one in bins] == [0, 0, 0, 1.5, 0, 0, 0, 0, 0, 1.5]
+    assert bins[3].p == pytest.approx((0.31 + 0.5 * 0.39) / 1.5)
+    assert bins[3].share == pytest.approx(0.5 / 1.5)
+    assert bins[9].share == 1.0
     assert isnan(bins[0].share)
+
+
+def test_ratio_is_of_the_sums() -> None:
+    alarms, hours = np.array([2, 0, 1]), np.array([1.0, 3.0, 0.5])
+    assert measures.ratio(alarms, hours)[0] == pytest.approx(3 / 4.5)
+    assert measures.ratio(alarms, hours, np.array([[0.0, 0, 2]]))[0] == pytest.approx(2.0)
+    assert isnan(measures.ratio(alarms, np.zeros(3))[0])
 
 
 @pytest.mark.parametrize(("hits", "count"), [(0, 10), (1, 10), (3, 7), (10, 10), (2, 300)])
