@@ -37,6 +37,7 @@ COMMANDS = {
     "models": "fetch and check the model files that find faces; list the networks that judge them",
     "data": "prepare footage for training and evaluation: whose it is, what is true of it, and its faces",
     "bundle": "say what a network's bundle is, check all of it, pack it, or make one",
+    "train": "train a network on footage that was prepared for it",
     "doctor": "tell what this machine can run, and how to mend what is missing",
 }
 """Each command's module and its line in the help. Shown without importing any of them."""

@@ -1,0 +1,185 @@
+"""`streamguard train`: prepared footage and a recipe into weights."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError, MissingPackageError
+
+if TYPE_CHECKING:
+    from ..data.index import Index
+    from .main import Subparsers
+
+LINE_EVERY_S = 10.0
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    from ..training.recipe import own_recipes
+
+    names = ", ".join(own_recipes())
+    parser = subparsers.add_parser(
+        "train",
+        help="train a network on prepared footage",
+        description="Trains a network on what `streamguard data prepare` has made of footage; its weights lie in OUT.",
+        epilog="OUT gets recipe.toml (as it was used), groups.json (who was trained on), log.jsonl, loss.png, "
+        "checkpoint-STEP.pt, stage-N.safetensors and, at the end, weights.safetensors. Ctrl-C or SIGTERM writes a "
+        "checkpoint and ends; --resume goes on from it. On several GPUs: torchrun --nproc-per-node N -m streamguard "
+        "train ... . Example: streamguard train gml-s --data DATA --held-out 0/3 --out OUT --minutes 60",
+    )
+    parser.add_argument("recipe", metavar="RECIPE", nargs="?", help=f"a TOML file, or one of our own: {names}")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="what `data prepare` made")
+    parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="folder for all that comes of it")
+    held = parser.add_mutually_exclusive_group()
+    held.add_argument("--held-out", metavar="I/K", help="do not touch fold I (from 0) of K; folds are of whole groups")
+    held.add_argument("--groups-out", type=Path, metavar="FILE", help="do not touch the groups in it, a line each")
+    parser.add_argument(
+        "--set", dest="changes", action="append", default=[], metavar="KEY=VALUE",
+        help="change the recipe: net.options.motion=none, optimizer.ema=0, stages.0.lr=1e-4, stages.*.pairs=4",
+    )  # fmt: skip
+    parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in OUT")
+    limit = parser.add_mutually_exclusive_group()
+    limit.add_argument("--minutes", type=float, metavar="M", help="be done by then: stages are cut short together")
+    limit.add_argument("--steps", type=int, metavar="N", help="so many in all: stages keep their shares")
+    parser.add_argument("--threads", type=int, metavar="N", help="for computing (PyTorch's own choice by default)")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes that make pairs (the recipe's by default)")
+    parser.add_argument("--seed", type=int, metavar="S", help="the recipe's by default")
+    parser.add_argument(
+        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="auto: a GPU, if there is one"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        import torch
+    except ImportError as exc:
+        raise MissingPackageError("torch", "train", "training") from exc
+    from ..cli.stop import StopSignals
+    from ..data.index import Index
+    from ..training.memory import keep_freed_memory
+    from ..training.ranks import open_ranks
+    from ..training.train import Training, groups_for
+
+    recipe = _recipe(args)
+    _check_limits(args)
+    _check_out(args)
+    keep_freed_memory()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    index = Index.open(args.data)
+    groups = groups_for(index, recipe, _held_out(args, index))
+    args.out.mkdir(parents=True, exist_ok=True)
+    with StopSignals() as signals, open_ranks(args.device) as ranks:
+        tell = _teller() if ranks.first else (lambda line: None)
+        if ranks.first:
+            sys.stderr.write(
+                f"{len(groups.trained)} groups to train on, {len(groups.monitored)} to look at meanwhile, "
+                f"{len(groups.held_out)} held out; {recipe.steps} steps in {len(recipe.stages)} stages on "
+                f"{ranks.device}\n"
+            )
+        training = Training(recipe, index, args.out, groups, ranks, minutes=args.minutes, resume=args.resume, tell=tell)
+        outcome = training.run(lambda: signals.came)
+        if not ranks.first:
+            return signals.exit_code
+    if not outcome.finished:
+        again = f"streamguard train --data {shlex.quote(str(args.data))} --out {shlex.quote(str(args.out))} --resume"
+        sys.stderr.write(f"stopped at step {outcome.step}; to go on, with the same options: {again}\n")
+        return signals.exit_code
+    auc = outcome.monitored.get("auc", math.nan)
+    print(f"wrote {args.out / 'weights.safetensors'}: {outcome.step} steps in {outcome.seconds / 60:.1f} minutes")
+    if math.isfinite(auc):
+        print(f"AUC of pseudo-fakes of people who were not trained on: {auc:.3f} (no measure of a detector)")
+    print("\nNext:")
+    print(f"  {_bundle_command(recipe, args.out)}")
+    return 0
+
+
+def _recipe(args: argparse.Namespace) -> Any:
+    from dataclasses import replace
+
+    from ..training.recipe import read_recipe, with_steps
+    from ..training.train import resumed_recipe, with_seed
+
+    if args.resume:
+        # What was begun is gone on with: a changed recipe would be another training.
+        if args.changes or args.seed is not None or args.steps is not None:
+            raise ConfigError("--resume", "goes on with the recipe in OUT: leave out --set, --seed and --steps")
+        recipe = resumed_recipe(args.out)
+    elif args.recipe is None:
+        raise ConfigError("RECIPE", "is needed, unless a training is resumed")
+    else:
+        recipe = read_recipe(args.recipe, args.changes)
+        if args.seed is not None:
+            recipe = with_seed(recipe, args.seed)
+        if args.steps is not None:
+            if args.steps < len(recipe.stages):
+                raise ConfigError("--steps", f"must be at least 1 for each of the {len(recipe.stages)} stages")
+            recipe = with_steps(recipe, args.steps)
+    if args.workers is not None:
+        if not 0 <= args.workers <= 256:
+            raise ConfigError("--workers", f"must be 0 to 256, not {args.workers}")
+        recipe = replace(recipe, data=replace(recipe.data, workers=args.workers))
+    return recipe
+
+
+def _check_limits(args: argparse.Namespace) -> None:
+    if args.minutes is not None and not 0 < args.minutes < math.inf:
+        raise ConfigError("--minutes", f"must be more than 0, not {args.minutes:g}")
+    if args.threads is not None and args.threads < 1:
+        raise ConfigError("--threads", f"must be at least 1, not {args.threads}")
+
+
+def _check_out(args: argparse.Namespace) -> None:
+    """A folder with another training in it is not written into."""
+    out: Path = args.out
+    if out.exists() and not out.is_dir():
+        raise ConfigError("--out", f"{out} is a file; a folder is made")
+    if not args.resume and out.is_dir() and any(out.iterdir()):
+        raise ConfigError("--out", f"{out} is not empty: name another folder, or go on with --resume")
+
+
+def _held_out(args: argparse.Namespace, index: Index) -> set[str]:
+    if args.groups_out is not None:
+        try:
+            return {line.strip() for line in args.groups_out.read_text(encoding="utf-8").splitlines() if line.strip()}
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ConfigError("--groups-out", f"{args.groups_out} cannot be read") from exc
+    if args.held_out is None:
+        return set()
+    number, slash, count = args.held_out.partition("/")
+    if not (slash and number.isdecimal() and count.isdecimal() and int(number) < int(count) and int(count) > 1):
+        raise ConfigError("--held-out", f"must be I/K, as in 0/3 for the first of three folds, not {args.held_out}")
+    return set(index.folds(int(count))[int(number)])
+
+
+def _teller() -> Callable[[dict[str, Any]], None]:
+    """Lines on stderr: every look at the monitored people, and some of the others."""
+    last_s = -math.inf
+
+    def tell(line: dict[str, Any]) -> None:
+        nonlocal last_s
+        now_s = time.monotonic()
+        if "auc" not in line and now_s - last_s < LINE_EVERY_S:
+            return
+        last_s = now_s
+        heard = f"  AUC {line['auc']:.3f}, ranked {line['ranked']:.3f}" if "auc" in line else ""
+        sys.stderr.write(
+            f"{line['seconds']:7.0f} s  stage {line['stage'] + 1}  step {line['step']:6}  loss {line['loss']:.4f}  "
+            f"{line['crops_s']:.0f} crops/s{heard}\n"
+        )
+        sys.stderr.flush()
+
+    return tell
+
+
+def _bundle_command(recipe: Any, out: Path) -> str:
+    options = "".join(f" --option {shlex.quote(f'{name}={value}')}" for name, value in recipe.net.options.items())
+    span = f" --span {recipe.net.span:g}" if recipe.entry.recipe == "square" else ""
+    weights = shlex.quote(str(out / "weights.safetensors"))
+    return f"streamguard bundle new {recipe.net.name} BUNDLE --weights {weights}{options}{span}"
