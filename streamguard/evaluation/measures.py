@@ -11,7 +11,7 @@ A number that is not defined (no fake, no real, nothing at all) is NaN, never a 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, inf, lgamma, log, log1p, nan
 
 import numpy as np
@@ -273,6 +273,16 @@ class Bootstrap:
             minutes=float(minutes[chosen].sum()),
             why=why,
         )
+
+    def share(self, values: np.ndarray, among: np.ndarray, *, minutes: np.ndarray) -> Estimate:
+        """The share of those in `among` for which it is true. Where that is all or none, drawing them anew says
+        nothing: then the interval is the exact one for as many independent cases as there are groups."""
+        found = self.estimate(lambda w: share_where(values, among, w), minutes=minutes, among=among)
+        if found.groups < 2 or found.value not in (0.0, 1.0):
+            return found
+        hits = round(found.value * found.groups)
+        (low90, high90), (low95, high95) = (clopper_pearson(hits, found.groups, sure) for sure in (0.9, 0.95))
+        return replace(found, low90=low90, high90=high90, low95=low95, high95=high95, why="")
 
 
 def interval_of(values: np.ndarray) -> tuple[float, float, float, float]:

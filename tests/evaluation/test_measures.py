@@ -268,3 +268,15 @@ def test_estimate_says_why_there_is_no_number() -> None:
     assert str(lone) == "n/a"
     none = Bootstrap([]).estimate(lambda w: measures.mean(np.zeros(0), w), minutes=np.zeros(0))
     assert isnan(none.value)
+
+
+def test_share_of_none_is_not_surely_none() -> None:
+    """Drawn anew, nothing but zeros comes of zeros: the interval counts groups then."""
+    people = Bootstrap([f"{i // 3}" for i in range(60)])
+    everyone, minutes = np.ones(60), np.ones(60)
+    none = people.share(np.zeros(60), everyone, minutes=minutes)
+    assert (none.value, none.low90) == (0.0, 0.0)
+    assert none.high90 == pytest.approx(1 - 0.05 ** (1 / 20))
+    assert none.high95 == pytest.approx(1 - 0.025 ** (1 / 20))
+    some = people.share((np.arange(60) % 4 == 0).astype(float), everyone, minutes=minutes)
+    assert 0.1 < some.low90 < some.value == 0.25 < some.high90 < 0.4
