@@ -1,13 +1,14 @@
-"""Pictures with boxes and text on them, written as an .mp4 that keeps every picture's own time.
+"""Pictures with boxes, text and heat maps on them, written as an .mp4 that keeps every picture's own time.
 
-Takes Pictures and Labels, not events: who draws knows which face goes with which picture. For people to look at.
+Takes Pictures, Labels and Overlays, not events: who draws knows which face goes with which picture. For people to
+look at.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from ..errors import ClosedError, SinkError
 from ..events import Score
 from ..picture import Picture
 from ..values import Box, Face, FaceState
+from .heat import AGAINST_ITSELF, CAUTION, KIND_WORDS, Overlay, colours, lay_over
 from .sink import discard, part_path, put_in_place, sink_error
 
 Colour = tuple[int, int, int]
@@ -117,14 +119,17 @@ class AnnotatedVideo:
         """How many were added."""
         return self._pictures
 
-    def add(self, picture: Picture, pts_s: float, labels: Sequence[Label] = ()) -> None:
-        """Write one picture. Times must grow; one that does not is placed right after the picture before."""
+    def add(
+        self, picture: Picture, pts_s: float, labels: Sequence[Label] = (), overlays: Sequence[Overlay] = ()
+    ) -> None:
+        """Write one picture; labels stand above heat maps, and a legend says what these show. Times must grow; one that
+        does not is placed right after the picture before."""
         if self._closed:
             raise ClosedError(str(self._path))
         try:
             if self._stream is None:
                 self._open(picture, pts_s)
-            self._encode(picture, pts_s, labels)
+            self._encode(picture, pts_s, labels, overlays)
         except (OSError, av.FFmpegError) as exc:
             self._abandon()
             raise sink_error(str(self._path), exc) from exc
@@ -160,11 +165,12 @@ class AnnotatedVideo:
         self._stream.width, self._stream.height = even_size(picture)
         self._first_pts_s = pts_s
 
-    def _encode(self, picture: Picture, pts_s: float, labels: Sequence[Label]) -> None:
+    def _encode(self, picture: Picture, pts_s: float, labels: Sequence[Label], overlays: Sequence[Overlay]) -> None:
         assert self._container is not None
         assert self._stream is not None
         image, scale, left, top = fitted(picture, (self._stream.width, self._stream.height))
-        draw_labels(image, [_mapped(label, scale, left, top) for label in labels])
+        draw_overlays(image, [replace(one, square_px=_moved(one.square_px, scale, left, top)) for one in overlays])
+        draw_labels(image, [replace(one, box_px=_moved(one.box_px, scale, left, top)) for one in labels])
         frame = av.VideoFrame.from_ndarray(np.asarray(image), format="rgb24").reformat(
             format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG"
         )
@@ -208,10 +214,42 @@ def fitted(picture: Picture, size: tuple[int, int]) -> tuple[Image.Image, float,
     return image, scale, left, top
 
 
-def _mapped(label: Label, scale: float, left: int, top: int) -> Label:
-    box = label.box_px
-    moved = Box(box.x0 * scale + left, box.y0 * scale + top, box.x1 * scale + left, box.y1 * scale + top)
-    return Label(box_px=moved, lines=label.lines, colour=label.colour)
+def _moved(box: Box, scale: float, left: int, top: int) -> Box:
+    return Box(box.x0 * scale + left, box.y0 * scale + top, box.x1 * scale + left, box.y1 * scale + top)
+
+
+def draw_overlays(image: Image.Image, overlays: Sequence[Overlay]) -> None:
+    """Draw onto `image`: each heat map over its square, and at the lower left what their colours mean."""
+    for overlay in overlays:
+        lay_over(image, overlay.square_px, overlay.cells)
+    told = dict.fromkeys(_legend_line(overlay) for overlay in overlays)
+    if told:
+        _draw_legend(image, [*told, CAUTION])
+
+
+def _legend_line(overlay: Overlay) -> str:
+    words = KIND_WORDS[overlay.kind]
+    return words if overlay.comparable else f"{words}, {AGAINST_ITSELF}"
+
+
+def _draw_legend(image: Image.Image, lines: Sequence[str]) -> None:
+    draw = ImageDraw.Draw(image)
+    one = font(max(9, round(0.78 * text_size(image.size))))
+    height = sum(one.getmetrics())
+    pad = max(2, height // 3)
+    scale = 5 * height
+    left, bottom = pad, image.height - pad
+    top = bottom - height * len(lines) - 2 * pad
+    text_left = left + scale + 3 * pad
+    width = max(draw.textlength(line, one) for line in lines)
+    draw.rectangle((left, top, text_left + width + pad, bottom), fill=PANEL)
+    strip = Image.fromarray(colours()[None]).resize((scale, max(2, height // 2)))
+    image.paste(strip, (left + pad, top + pad + height // 4))
+    for i, line in enumerate(lines):
+        draw.text((text_left, top + pad + i * height), line, font=one, fill=TEXT)
+    if len(lines) > 1:
+        draw.text((left + pad, top + pad + height), "little", font=one, fill=TEXT)
+        draw.text((left + pad + scale, top + pad + height), "much", font=one, fill=TEXT, anchor="ra")
 
 
 def draw_labels(image: Image.Image, labels: Sequence[Label]) -> None:
