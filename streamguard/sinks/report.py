@@ -12,18 +12,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 from PIL import Image
 
 from ..errors import ClosedError
 from ..events import Event
 from ..picture import Picture
-from ..values import Box
-from .report_page import THUMBNAIL_PX, page
+from ..values import Box, Mapped
+from .heat import Kind, cells_of, lay_over
+from .report_moments import HeatPictures
+from .report_page import HEAT_PX, THUMBNAIL_PX, page
 from .report_story import Story
 from .sink import discard, part_path, put_in_place, sink_error
 from .timeline import cut_thumbnail
 
 JPEG_QUALITY = 78
+HEAT_COLOURS = 128
+"""Of a picture with a heat map: a palette of so many bounds its bytes."""
 
 
 class Report:
@@ -68,6 +73,14 @@ class Report:
             raise ClosedError(str(self._path))
         self._story.see((face_id, generation), lambda: thumbnail(picture, box_px))
 
+    def see_maps(self, pts_s: float, mapped: Mapped) -> None:
+        """Heat maps of a window that ends at `pts_s`, on the clock of the events. They are shown if its score is among
+        the highest of its face; before that or after it comes to the same."""
+        if self._closed:
+            raise ClosedError(str(self._path))
+        key = mapped.clip.face_id, mapped.clip.generation
+        self._story.see_maps(key, pts_s, lambda: heat_pictures(mapped))
+
     def close(self) -> None:
         if self._closed:
             return
@@ -88,4 +101,34 @@ def thumbnail(picture: Picture, box_px: Box) -> bytes:
     Image.fromarray(cut_thumbnail(picture, box_px, 2 * THUMBNAIL_PX)).save(
         file, format="JPEG", quality=JPEG_QUALITY, optimize=True
     )
+    return file.getvalue()
+
+
+def heat_pictures(mapped: Mapped) -> HeatPictures:
+    """The newest crop as the network saw it, and each map over it."""
+    crop, maps = mapped.clip.crops[-1], mapped.maps
+    return HeatPictures(
+        crop=_png(_tile(crop)),
+        motion=_heat(crop, mapped, "motion"),
+        anomaly=_heat(crop, mapped, "anomaly"),
+        comparable=maps.comparable,
+    )
+
+
+def _heat(crop: np.ndarray, mapped: Mapped, kind: Kind) -> bytes | None:
+    cells = cells_of(mapped.maps, kind)
+    if cells is None:
+        return None
+    image = _tile(crop)
+    lay_over(image, Box(0.0, 0.0, float(image.width), float(image.height)), cells)
+    return _png(image)
+
+
+def _tile(crop: np.ndarray) -> Image.Image:
+    return Image.fromarray(crop).resize((HEAT_PX, HEAT_PX), Image.Resampling.LANCZOS)
+
+
+def _png(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.quantize(HEAT_COLOURS, dither=Image.Dither.NONE).save(file, format="PNG", optimize=True)
     return file.getvalue()

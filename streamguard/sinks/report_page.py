@@ -10,8 +10,10 @@ from collections.abc import Iterable, Sequence
 
 from ..config import FacesConfig
 from ..values import FaceState, LostCause, Reason
+from .heat import AGAINST_ITSELF, CAUTION, KIND_WORDS
 from .markup import Markup, element, foreign, plain
 from .report_chart import definitions, face_chart, key_swatch, participant_chart, swatch
+from .report_moments import Moment
 from .report_story import MOST_GENERATIONS, FaceStory, Generation, Mark, Story, Turn
 from .report_style import style
 from .report_words import (
@@ -32,6 +34,8 @@ from .report_words import (
 MOST_NOTES = 20
 THUMBNAIL_PX = 88
 """As shown; the picture itself has twice as many."""
+HEAT_PX = 128
+"""Of the pictures with heat maps, each side."""
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """For the browser: whatever slipped through, it may load and run nothing."""
 
@@ -252,6 +256,7 @@ def _face(story: Story, face: FaceStory) -> Markup:
         face_chart(story, face),
         _key(face),
         _lives(story, face),
+        _moments(face, story.moments.of(face.face_id)),
         _turns(face),
         class_="card face",
         id=f"face-{face.face_id}",
@@ -295,6 +300,53 @@ def _life(story: Story, generation: Generation) -> Markup:
     words = f" {moment(generation.first_s)} to {moment(story.last_s(generation))}, {end}."
     short = f" {count(generation.spans_left_out, 'short state')} not drawn." if generation.spans_left_out else ""
     return element("li", element("b", f"Generation {generation.number}:"), words, short)
+
+
+def _moments(face: FaceStory, moments: Sequence[Moment]) -> Markup:
+    """Where the network found something when it thought most of a forgery."""
+    if not moments:
+        return Markup("")
+    told = [
+        f"The scored windows with the highest p(fake). {CAUTION}",
+        "What glows is where the network found something, and not whether that is a forgery.",
+    ]
+    if not all(one.pictures.comparable for one in moments):
+        told.append(f"Shown is {AGAINST_ITSELF}: each has a hottest place, whoever it is of.")
+    if FaceState.LIKELY_FAKE not in face.states:
+        told.append("This face was never likely fake: nothing here speaks against it.")
+    by_time = sorted(moments, key=lambda one: one.pts_s)
+    return element(
+        "div",
+        element("h3", "Strongest moments"),
+        element("p", " ".join(told), class_="hint"),
+        element("ol", *(_moment(face, one) for one in by_time), class_="moments"),
+        element("p", "little ", element("span", "", class_="heat-scale", aria_hidden="true"), " much", class_="hint"),
+    )
+
+
+def _moment(face: FaceStory, one: Moment) -> Markup:
+    pictures = one.pictures
+    told = (
+        (pictures.crop, "crop", "what the network saw"),
+        (pictures.anomaly, "anomaly", KIND_WORDS["anomaly"]),
+        (pictures.motion, "motion", KIND_WORDS["motion"]),
+    )
+    number = f" gen {one.generation}," if len(face.generations) > 1 else ""
+    head = element("p", element("b", moment(one.pts_s)), f"{number} p(fake) {one.p_fake:.2f} ", chip(one.state))
+    return element(
+        "li", head, *(_heat_picture(face, one, png, name, words) for png, name, words in told if png is not None)
+    )
+
+
+def _heat_picture(face: FaceStory, one: Moment, png: bytes, name: str, words: str) -> Markup:
+    picture = element(
+        "img",
+        src="data:image/png;base64," + base64.b64encode(png).decode(),
+        alt=f"Face {face.face_id} at {moment(one.pts_s)}: {words}",
+        width=HEAT_PX,
+        height=HEAT_PX,
+    )
+    return element("figure", picture, element("figcaption", name))
 
 
 def _turns(face: FaceStory) -> Markup:

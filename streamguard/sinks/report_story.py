@@ -30,6 +30,8 @@ from ..events import (
 )
 from ..values import FaceState, LostCause, Reason
 from .markup import plain
+from .report_moments import Moments
+from .report_moments import Painter as MomentPainter
 from .report_words import GAP_WORDS, listed, reason_words, seconds, state_words
 
 MOST_GENERATIONS = 200
@@ -181,6 +183,7 @@ class Story:
 
     def __init__(self) -> None:
         self.faces: dict[int, FaceStory] = {}
+        self.moments = Moments()
         self.generations_left_out = 0
         self.scores_left_out = 0
         self.thumbnails_left_out = 0
@@ -251,6 +254,11 @@ class Story:
             case _:
                 self._add_mark(mark_of(event.kind, pts_s))
 
+    def see_maps(self, key: Key, pts_s: float, paint: MomentPainter) -> None:
+        """Heat maps of this face's window that ends then."""
+        if key in self._generations:
+            self.moments.add_maps(key, pts_s, paint)
+
     def see(self, key: Key, paint: Painter) -> None:
         """A picture of this face at its newest turning point. The least telling ones go when there is no more room."""
         generation = self._generations.get(key)
@@ -280,6 +288,7 @@ class Story:
         if isinstance(kind, FaceLost):
             generation.lost, generation.last_s = kind.cause, max(generation.first_s, kind.last_seen_pts_s)
             del self._generations[kind.face_id, kind.generation]
+            self.moments.end((kind.face_id, kind.generation))
             return
         face = self.faces[kind.face_id]
         generation.last_s = max(generation.last_s, pts_s)
@@ -337,6 +346,7 @@ class Story:
             return
         face = self.faces[score.face_id]
         face.scores += 1
+        self.moments.add_score(score)
         face.uncalibrated_scores += score.p_fake is None
         face.reasons.update(score.reasons)
         generation.last_s = max(generation.last_s, score.pts_end_s)

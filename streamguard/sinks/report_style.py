@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .annotate import STATE_COLOURS
+from .heat import colours
 from .markup import Markup
 
 
@@ -12,7 +13,8 @@ def style() -> Markup:
         f".state.{state.lower()}{{fill:rgb{colour}}} .turn.{state.lower()}{{border-color:rgb{colour}}}"
         for state, colour in STATE_COLOURS.items()
     )
-    return Markup(STYLE + states)
+    steps = ",".join(f"rgb{tuple(colour)}" for colour in colours()[::51].tolist())
+    return Markup(f"{STYLE}{states}\n.heat-scale{{background:linear-gradient(to right,{steps})}}")
 
 
 STYLE = """
@@ -85,6 +87,12 @@ text-align:center;font-size:12px}
 .turn small{font-size:13px}
 .change,.why{display:block}
 .why{color:var(--faint)}
+.moments{list-style:none;margin:0 0 8px;padding:0;display:flex;flex-wrap:wrap;gap:16px 28px;font-size:13px}
+.moments li{break-inside:avoid}
+.moments p{margin:0 0 4px}
+.moments figure{display:inline-block;margin:0 6px 0 0;text-align:center;color:var(--faint)}
+.moments img{display:block;border-radius:6px}
+.heat-scale{display:inline-block;width:120px;height:10px;border-radius:3px}
 .marks{list-style:none;margin:0;padding:0;font-size:14px}
 .marks li{display:grid;grid-template-columns:26px 84px 1fr;gap:8px;padding:6px 0;border-top:1px solid var(--grid)}
 .marks li.gap{display:block;color:var(--faint)}
