@@ -65,7 +65,7 @@ def resized(tiles: Tiles, face_px: float) -> Tiles:
     ratio = face_px / tiles.face_px
     if ratio > 0.75:
         return tiles
-    side = max(16, round(tiles.side_px * ratio))
+    side = 2 * max(8, round(tiles.side_px * ratio / 2))  # even, as tiles are
     levels = torch.from_numpy(tiles.pixels).permute(0, 3, 1, 2)
     small = functional.interpolate(levels, size=(side, side), mode="bilinear", antialias=True)
     ratio = side / tiles.side_px
