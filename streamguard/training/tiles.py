@@ -40,6 +40,8 @@ class Tiles:
     group: str = ""
     """People tied together."""
     label: Literal["real", "fake"] = "real"
+    still: bool = False
+    """All frames are one picture, which only a camera moves (`fakes.shaken`)."""
 
     def __len__(self) -> int:
         return len(self.pixels)

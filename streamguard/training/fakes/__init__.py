@@ -15,10 +15,13 @@ from ...errors import ConfigError
 from ..tiles import Tiles
 from .flicker import flicker
 from .low_resolution import low_resolution
+from .render import render
 from .retime import delay, freeze, retime
 from .self_blend import self_blend, self_blend_frames
 from .soft_ring import soft_ring
+from .stills import shaken as shaken
 from .swap import swap
+from .talking_still import talking_still
 
 Kind = Callable[[Tiles, Tiles | None, np.random.Generator], tuple[Tiles, np.ndarray]]
 
@@ -31,18 +34,29 @@ KINDS: dict[str, Kind] = {
     "delay": delay,
     "freeze": freeze,
     "retime": retime,
+    "talking_still": talking_still,
+    "render": render,
     "flicker": flicker,
 }
 NEEDS_DONOR = frozenset({"swap"})
 """Kinds that cannot be made without another person's tiles. Others may use them where they are given."""
 NEEDS_MOTION = frozenset({"delay", "freeze", "retime"})
-"""Kinds that are the real clip again where nothing moves: not for stills and clips of one frame."""
+"""Kinds that are the real clip again where nothing moves."""
+
+
+def possible(tiles: Tiles, donor: Tiles | None) -> tuple[str, ...]:
+    """The kinds that can be made of these."""
+    lacking = NEEDS_DONOR if donor is None else frozenset[str]()
+    if len(tiles) == 1 or tiles.still:
+        lacking |= NEEDS_MOTION
+    return tuple(kind for kind in KINDS if kind not in lacking)
 
 
 def make(kind: str, tiles: Tiles, donor: Tiles | None, rng: np.random.Generator) -> tuple[Tiles, np.ndarray]:
     """The clip forged in this way, labelled so, and the mask of what was changed."""
     if kind not in KINDS:
         raise ConfigError("kind", f"no pseudo-fake is called {kind!r}; there are {', '.join(KINDS)}")
-    if kind in NEEDS_DONOR and donor is None:
-        raise ConfigError("donor", f"{kind!r} needs another person's clip")
+    can = possible(tiles, donor)
+    if kind not in can:
+        raise ConfigError("kind", f"{kind!r} cannot be made of this clip and donor, but {', '.join(can)} can")
     return KINDS[kind](tiles, donor, rng)
