@@ -133,7 +133,8 @@ class Count:
         rate = done / max(1e-9, now_s - self._started_s)
         words = f"{done} of {self._total}"
         if done:
-            words += f", {rate:.1f}/s, {_duration((self._total - done) / rate)} left"
+            speed = f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each"
+            words += f", {speed}, {_duration((self._total - done) / rate)} left"
         words += f", {note}" if note else ""
         if self._live:
             bar = f"[{'#' * int(BAR_WIDTH * done / max(1, self._total)):<{BAR_WIDTH}}] "

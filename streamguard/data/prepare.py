@@ -11,10 +11,12 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +79,7 @@ def prepare(
     *,
     jobs: int = 1,
     stopped: Callable[[], bool] = lambda: False,
-) -> Iterator[tuple[Footage, Done]]:
+) -> Generator[tuple[Footage, Done]]:
     """Cut the faces of each; yields what became of it, in the order in which they are ready.
 
     A file that cannot be read is recorded, and so is one on which the decoder dies with its whole process. Anything
@@ -86,58 +88,71 @@ def prepare(
     waiting = list(reversed(footage))
     while waiting and not stopped():
         suspects: list[Footage] = []
-        with _pool(jobs) as pool:
+        with _pool(index, settings, jobs) as pool:
             running: dict[Future[Done], Footage] = {}
             try:
                 while running or (waiting and not stopped()):
                     while waiting and len(running) < jobs and not stopped():
                         one = waiting.pop()
-                        running[pool.submit(_work, index, one, settings)] = one
+                        running[pool.submit(_work, one)] = one
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        one = running[future]
-                        done = future.result()
+                        one, done = running[future], future.result()
                         del running[future]
                         yield one, done
             except BrokenProcessPool:
                 suspects = list(running.values())
-            finally:
-                for future in running:
-                    future.cancel()
         for one in suspects:
-            yield one, _alone(index, one, settings)
+            if not stopped():  # else it was a signal for all processes that ended them
+                yield one, _alone(index, one, settings)
 
 
 def _alone(index: Index, footage: Footage, settings: Settings) -> Done:
     """One of several that ran when a process died: is it the one that kills?"""
-    with _pool(1) as pool:
+    with _pool(index, settings, 1) as pool:
         try:
-            return pool.submit(_work, index, footage, settings).result()
+            return pool.submit(_work, footage).result()
         except BrokenProcessPool:
             failure = f"{index.path(footage)} ends the whole process that reads it"
             return _record(index, footage, settings, _Seen(), failure)
 
 
-def _pool(jobs: int) -> ProcessPoolExecutor:
-    # Not fork: a process with OpenVINO's threads cannot be copied.
-    return ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_begin_worker)
+@contextmanager
+def _pool(index: Index, settings: Settings, jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes for `_work`. Whatever ends it early, nobody waits for what they are at."""
+    context = multiprocessing.get_context("spawn")  # not fork: a process with OpenVINO's threads cannot be copied
+    hang_up = context.Event()
+    told = (index, settings, hang_up)  # once a process, not with each clip: an index may be large
+    with ProcessPoolExecutor(jobs, context, initializer=_begin_worker, initargs=told) as pool:
+        try:
+            yield pool
+        except BaseException:
+            hang_up.set()
+            raise
 
 
-def _begin_worker() -> None:
-    """Signals are for the process that started it, and without that process there is nothing to do."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+class _Worker:
+    """What a process of the pool was told when it began."""
+
+    index: Index
+    settings: Settings
 
 
-def _end_with_parent() -> None:
+def _begin_worker(index: Index, settings: Settings, hang_up: Event) -> None:
+    _Worker.index, _Worker.settings = index, settings
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes, and is for the one that started us
     parent = multiprocessing.parent_process()
     assert parent is not None
-    parent.join()
+    for end in (parent.join, hang_up.wait):
+        threading.Thread(target=_exit_after, args=(end,), daemon=True).start()
+
+
+def _exit_after(end: Callable[[], object]) -> None:
+    end()
     os._exit(1)
 
 
-def _work(index: Index, footage: Footage, settings: Settings) -> Done:
-    return prepare_one(index, footage, settings, open_detector(), open_mesher())
+def _work(footage: Footage) -> Done:
+    return prepare_one(_Worker.index, footage, _Worker.settings, open_detector(), open_mesher())
 
 
 def prepare_one(index: Index, footage: Footage, settings: Settings, detector: FaceDetector, mesher: FaceMesher) -> Done:

@@ -29,7 +29,7 @@ def open_footage(path: Path, *, side: Side = "whole") -> Source:
 
 
 class HalfSource(SourceBase):
-    """One half of each picture of a source. A place in one half is the same place in the other."""
+    """One half of each picture of a source. A place in one half is the same place in the other, within a pixel."""
 
     def __init__(self, source: Source, side: Literal["left", "right"]) -> None:
         self.url = f"{source.url} ({side} half)"
@@ -53,7 +53,7 @@ class HalfSource(SourceBase):
 
 
 def half_width(width: int) -> int:
-    """Even, because chroma is stored for every second pixel; an odd middle column belongs to neither half."""
+    """Even, because chroma is stored for every second pixel; up to three columns in the middle belong to neither."""
     return max(1, width // 2 // 2 * 2)
 
 

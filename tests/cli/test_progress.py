@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamguard.cli.progress import Progress, length_of
+from streamguard.cli.progress import Count, Progress, length_of
 from streamguard.picture import Picture
 from streamguard.run import Turn
 from streamguard.testing import ManualClock
@@ -88,3 +88,43 @@ def test_who_cannot_be_asked_has_no_length(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
     for name in ("text.mp4", "pipe.mp4", "missing.mp4", "."):
         assert length_of(tmp_path / name) is None
+
+
+def count(file: io.StringIO, step_s: float, *, name: str = "data") -> str:
+    """Four of 200 things, one failed."""
+    clock = ManualClock()
+    with Count(file, name, 200, now_s=clock.now_s) as progress:
+        for done in range(5):
+            progress.show(done, "1 failed" if done > 2 else "")
+            clock.advance(step_s)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("step_s", "told"),
+    [
+        (0.25, "4 of 200, 4.0/s, 49 s left, 1 failed"),
+        (1.0, "4 of 200, 1.0/s, 3 min left, 1 failed"),
+        (40.0, "4 of 200, 40.0 s each, 2 h 11 min left, 1 failed"),
+    ],
+)
+def test_a_count_tells_rate_time_left_and_what_went_wrong(
+    step_s: float, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: os.terminal_size((100, 30)))
+    drawn = count(Terminal(), step_s).split("\r")
+    assert drawn[1] == "data [                    ] 0 of 200\x1b[K"
+    assert drawn[-2] == f"data [                    ] {told}\x1b[K"
+    assert drawn[-1] == "\x1b[K", "it is taken away"
+
+
+def test_a_count_in_a_log_is_a_line_now_and_then() -> None:
+    lines = count(io.StringIO(), 2.0).splitlines()
+    assert lines == ["data: 3 of 200, 2.0 s each, 7 min left, 1 failed"]
+
+
+@pytest.mark.parametrize("columns", [1, 8, 20, 45])
+def test_a_count_never_overruns_a_narrow_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: os.terminal_size((columns, 30)))
+    lines = [line.removesuffix("\x1b[K") for line in count(Terminal(), 1.0, name="a long name of a folder").split("\r")]
+    assert max(len(line) for line in lines) < columns
