@@ -5,13 +5,16 @@ of what was missed. Used by recordings, for reports and for what is printed.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 from ..events import EndOfStream, Event, FaceLost, Score
 from ..run import Turn
 from ..session import Session
 from ..sinks.report_words import count, moment, seconds
 from ..sources import Source
-from ..values import Frame
+from ..values import Frame, HeatMaps
+
+Timed = TypeVar("Timed", Score, HeatMaps)
 
 LEAST_OFFSET_S = 0.05
 """A file whose first picture is at less than this begins at 0, as people see it."""
@@ -53,7 +56,9 @@ class Course:
             return event
         kind = event.kind
         if isinstance(kind, Score):
-            kind = replace(kind, pts_start_s=kind.pts_start_s - by_s, pts_end_s=kind.pts_end_s - by_s)
+            kind = _earlier(kind, by_s)
+            maps = None if kind.maps is None else _earlier(kind.maps, by_s)
+            kind = replace(kind, maps=maps)
         elif isinstance(kind, FaceLost):
             kind = replace(kind, last_seen_pts_s=kind.last_seen_pts_s - by_s)
         return replace(event, pts_s=event.pts_s - by_s, kind=kind)
@@ -90,6 +95,10 @@ class Course:
         if self.first_s is None or abs(self.first_s) < LEAST_OFFSET_S:
             return ""
         return f"Times count from the first picture, which is at {moment(self.first_s)} of the source's own clock."
+
+
+def _earlier(timed: Timed, by_s: float) -> Timed:
+    return replace(timed, pts_start_s=timed.pts_start_s - by_s, pts_end_s=timed.pts_end_s - by_s)
 
 
 def _damaged(source: Source | None) -> str:

@@ -61,10 +61,11 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from ..config import EngineConfig
     from .network import Network
 
     check_seconds(args.seconds)
-    with Network.open() as network:
+    with Network.open(None, EngineConfig(maps="drawn")) as network:
         if args.webcam is None:
             code = _scan_portrait(network, args.out, args.seconds or PORTRAIT_S)
         else:
@@ -97,5 +98,5 @@ def _watch_webcam(network: Network, which: str, out: Path, seconds: float) -> in
     from .watch import watch
 
     with open_source(f"webcam:{which}") as source:
-        files = network.files(out, title=source.url)
+        files = network.files(out, title=source.url, maps="motion")
         return watch(source, network, files, seconds=seconds, must_open=NoWebcam)

@@ -63,7 +63,7 @@ def show_and_record(
         turns = follow(view.source, view.session, stop, seat=seat, seconds=seconds)
         if must_open is not None:
             turns = opened(turns, must_open)
-        with view, Recording(files, view.session, view.source) as recording:
+        with view, Recording(files, view.session, view.source, seat=seat) as recording:
             for turn in turns:
                 view.show(turn)
                 recording.take(turn)

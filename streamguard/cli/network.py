@@ -14,6 +14,7 @@ from ..engine.engine import Engine, Seat
 from ..errors import ConfigError, EngineError
 from ..run import join
 from ..session import Session
+from ..sinks.heat import HeatKind
 from ..sources import Source
 from .finders import fetch
 from .record import Files, Heading
@@ -81,14 +82,16 @@ class Network:
             problem = f"none of the {bad} scores of {name} was a number from 0 to 1, so nobody could be judged. "
             raise Unscored(self.engine.backend.name, f"{problem}Check the bundle: streamguard bundle verify")
 
-    def files(self, folder: Path, *, title: str, notes: Sequence[str] = (), video: bool = True) -> Files:
+    def files(
+        self, folder: Path, *, title: str, notes: Sequence[str] = (), video: bool = True, maps: HeatKind | None = None
+    ) -> Files:
         """What is written of a stream that it judges; the report says what made the scores."""
         made_by = f"Scores by {self.engine.bundle.name} ({self.running}), StreamGuard {__version__}."
         told = [*notes, *([self.warning] if self.warning else []), made_by]
         trained = self.engine.bundle.manifest.trained
         warning = "" if trained else "untrained network: scores mean nothing"
         heading = Heading(title=title, notes=told, warning=warning, trained=trained)
-        return Files(folder=folder, video=video, report=heading)
+        return Files(folder=folder, video=video, report=heading, maps=maps)
 
 
 def _engine(bundle: Bundle, config: EngineConfig) -> Engine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import get_args
@@ -74,6 +75,27 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
 
 def engine_config(args: argparse.Namespace) -> EngineConfig:
     return EngineConfig(backend=args.backend, graph=args.graph, precision=args.precision)
+
+
+def add_maps_options(parser: argparse.ArgumentParser) -> None:
+    """Where the network found something, for people to look at."""
+    parser.add_argument(
+        "--maps",
+        choices=["motion", "anomaly", "none"],
+        default="motion",
+        help="heat map over suspect faces in annotated.mp4; report.html shows both. Only calibrated networks that have "
+        "a graph for it. An aid for looking, no proof. Default: motion",
+    )
+    parser.add_argument(
+        "--maps-in-events", action="store_true", help="scores carry the newest heat maps of their face, now and then"
+    )
+
+
+def maps_config(config: EngineConfig, args: argparse.Namespace, *, drawn: bool) -> EngineConfig:
+    """`drawn`: there is something to draw them into."""
+    if args.maps_in_events:
+        return replace(config, maps="events")
+    return replace(config, maps="drawn" if drawn and args.maps != "none" else "none")
 
 
 def scoring_config(args: argparse.Namespace) -> ScoringConfig:

@@ -10,11 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ..engine.engine import Seat
 from ..errors import ConfigError
 from ..events import FaceAppeared, FaceLost, ParticipantVerdictChanged, Score, VerdictChanged
 from ..run import Turn
 from ..session import Session
 from ..sinks.annotate import AnnotatedVideo, face_label
+from ..sinks.heat import HeatKind, Overlay, overlay_of
 from ..sinks.jsonl import JsonLines
 from ..sinks.report import Report
 from ..sinks.report_page import is_warning
@@ -22,13 +24,18 @@ from ..sinks.sink import Sink
 from ..sinks.timeline import TracksPicture
 from ..sources import Source
 from ..sources.address import address_of
-from ..values import Box, Frame
+from ..values import Box, Face, FaceState, Frame
 from .course import Course
 
 VIDEO, TRACKS, TIMELINE, EVENTS, REPORT = "annotated.mp4", "tracks.png", "timeline.png", "events.jsonl", "report.html"
 
 Key = tuple[int, int]
 """Face id and generation."""
+
+SUSPECT = (FaceState.LIKELY_FAKE, FaceState.UNCERTAIN)
+"""Faces in other states are shown without a heat map: it would look like evidence."""
+MAP_SHOWN_S = 3.0
+"""A map is drawn for so long at most: in a crowd each face has a new one only now and then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +58,8 @@ class Files:
     picture: str = TIMELINE
     """Name of the picture of the whole time."""
     report: Heading | None = None
+    maps: HeatKind | None = None
+    """Which heat map is drawn into the video; with any, the report shows all."""
 
     @property
     def names(self) -> list[str]:
@@ -85,12 +94,19 @@ class Recording:
     """
 
     def __init__(
-        self, files: Files | None, session: Session, source: Source | None = None, *, length_s: float | None = None
+        self,
+        files: Files | None,
+        session: Session,
+        source: Source | None = None,
+        *,
+        seat: Seat | None = None,
+        length_s: float | None = None,
     ) -> None:
         self.course = Course()
         self.notes: list[str] = []
         """Once closed: what the report says besides, for who prints."""
         self._source = source
+        self._seat = seat
         self._length_s = length_s
         self._events: JsonLines | None = None
         self._files = files
@@ -128,6 +144,9 @@ class Recording:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.notes = self.course.notes(self._session, self._source, length_s=self._length_s, failure=error)
+        maps = self._seat.maps if self._seat is not None else None
+        if maps is not None and (why := maps.failure()) is not None:
+            self.notes.append(f"UNMAPPED: heat maps ended, scores did not: {why}")
         for note in self.notes:
             if self._report is not None:
                 self._report.note(note)
@@ -168,6 +187,9 @@ class Recording:
             for sink in self._sinks:
                 sink.send(self.course.relative(event))
             self._note(event.kind)
+        if self._report is not None and self._files is not None and self._files.maps is not None:
+            for mapped in turn.maps:
+                self._report.see_maps(mapped.maps.pts_end_s - (self.course.first_s or 0.0), mapped)
         if self._video is not None and isinstance(turn.item, Frame):
             self._draw(self._video, turn.item)
 
@@ -203,4 +225,14 @@ class Recording:
             )
             for face in self._session.faces()
         ]
-        video.add(frame.picture, frame.pts_s, labels)
+        overlays = [self._overlay(face, frame) for face in self._session.faces()]
+        video.add(frame.picture, frame.pts_s, labels, [overlay for overlay in overlays if overlay is not None])
+
+    def _overlay(self, face: Face, frame: Frame) -> Overlay | None:
+        """The newest heat map of a suspect face, if a calibrated score is there as well."""
+        mapped, score = self._session.mapped(face), self._scores.get((face.face_id, face.generation))
+        if mapped is None or score is None or score.p_fake is None or self._files is None or self._files.maps is None:
+            return None
+        if self._session.face_state(face) not in SUSPECT or frame.pts_s - mapped.maps.pts_end_s > MAP_SHOWN_S:
+            return None
+        return overlay_of(mapped.maps, self._files.maps, then=mapped.clip.box_px, now=face.box_px)

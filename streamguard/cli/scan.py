@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConfigError, SourceError, SourceNotFound
 from .main import COMMANDS, LIKELY_FAKE, Subparsers, exit_code
-from .options import add_engine_options, add_seconds, check_seconds, engine_config, scoring_config
+from .options import (
+    add_engine_options,
+    add_maps_options,
+    add_seconds,
+    check_seconds,
+    engine_config,
+    maps_config,
+    scoring_config,
+)
 
 if TYPE_CHECKING:
     from .find_videos import Found
@@ -64,6 +72,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--json", action="store_true", help="print the events as JSON lines instead of tables")
     parser.add_argument("--no-video", action="store_true", help="leave out annotated.mp4, the costly one")
     add_seconds(parser, "look only at so much media time of each file")
+    add_maps_options(parser)
     add_engine_options(parser)
 
 
@@ -77,14 +86,15 @@ def run(args: argparse.Namespace) -> int:
     from .stop import StopSignals
 
     check_seconds(args.seconds)
-    settings = engine_config(args), scoring_config(args)
+    settings = maps_config(engine_config(args), args, drawn=True), scoring_config(args)
+    maps = None if args.maps == "none" else args.maps
     found = find_videos([_path(target) for target in args.targets], args.out)
     with Network.open(args.bundle, *settings) as network, StopSignals() as stop:
         outputs = [network.files(video.folder, title="") for video in found.videos]
         refuse_inputs(outputs, [video.path for video in found.videos])
         said = sys.stderr if args.json else sys.stdout  # the events are alone on standard output
         events = JsonLines.stdout() if args.json else None
-        scanner = Scanner(network, stop, said, events=events, seconds=args.seconds, video=not args.no_video)
+        scanner = Scanner(network, stop, said, events=events, seconds=args.seconds, video=not args.no_video, maps=maps)
         many = "1 video" if len(found.videos) == 1 else f"{len(found.videos)} videos"
         print(f"{many}; results go to {printable(str(args.out))}", file=said)
         scanner.tell_warning()

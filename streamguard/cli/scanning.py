@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ..errors import SourceError
+from ..sinks.heat import HeatKind
 from ..sinks.report_words import seconds
 from ..sinks.sink import Sink
 from ..sources import Source, open_source
@@ -54,6 +55,7 @@ class Scanner:
         events: Sink | None = None,
         seconds: float | None = None,
         video: bool = True,
+        maps: HeatKind | None = "motion",
     ) -> None:
         self._network = network
         self._stop = stop
@@ -61,6 +63,7 @@ class Scanner:
         self._events = events
         self._seconds = seconds
         self._video = video
+        self._maps = maps
 
     def scan_file(self, video: Video) -> Scanned:
         """A file that cannot be read is told, and no reason to stop."""
@@ -77,7 +80,7 @@ class Scanner:
     ) -> Scanned:
         """Watch it to its end, and leave the results in `folder`. What cannot even be opened leaves nothing there."""
         title = Path(name).name
-        files = self._network.files(folder, title=title, notes=notes, video=self._video)
+        files = self._network.files(folder, title=title, notes=notes, video=self._video, maps=self._maps)
         scanned = Scanned(name=name)
         try:
             with source, Progress(sys.stderr, title, _least(length_s, self._seconds)) as progress:
@@ -108,7 +111,7 @@ class Scanner:
         session, seat = self._network.join(source)
         with seat:
             turns = opened(follow(source, session, self._stop, seat=seat, seconds=self._seconds))
-            recording = Recording(files, session, source, length_s=length_s)
+            recording = Recording(files, session, source, seat=seat, length_s=length_s)
             try:
                 with recording:
                     for turn in turns:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from .main import COMMANDS, LIKELY_FAKE, Subparsers
 from .options import (
     add_engine_options,
+    add_maps_options,
     add_seconds,
     add_source_options,
     add_target,
     check_seconds,
     engine_config,
+    maps_config,
     scoring_config,
     source_config,
 )
@@ -60,6 +62,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--no-video", action="store_true", help="with --out: leave out annotated.mp4, the costly one")
     add_seconds(parser, "stop after so much media time")
     parser.add_argument("--all-scores", action="store_true", help="print every score, several a second for each face")
+    add_maps_options(parser)
     add_engine_options(parser)
     add_source_options(parser)
 
@@ -70,14 +73,15 @@ def run(args: argparse.Namespace) -> int:
     from .record import refuse_inputs
 
     check_seconds(args.seconds)
-    settings = engine_config(args), scoring_config(args)
+    settings = maps_config(engine_config(args), args, drawn=args.out is not None), scoring_config(args)
     with (
         open_source(args.target, source_config(args)) as source,  # before models are fetched: there may be no such file
         Network.open(args.bundle, *settings) as network,
     ):
         files = None
         if args.out is not None:
-            files = network.files(args.out, title=source.url, video=not args.no_video)
+            maps = None if args.maps == "none" else args.maps
+            files = network.files(args.out, title=source.url, video=not args.no_video, maps=maps)
             refuse_inputs([files], [args.target])
         return watch(source, network, files, seconds=args.seconds, all_scores=args.all_scores)
 

@@ -15,10 +15,10 @@ from PIL import Image
 
 from ..values import Box, HeatMaps
 
-Kind = Literal["motion", "anomaly"]
-KINDS: tuple[Kind, ...] = ("motion", "anomaly")
+HeatKind = Literal["motion", "anomaly"]
+KINDS: tuple[HeatKind, ...] = ("motion", "anomaly")
 
-KIND_WORDS: dict[Kind, str] = {
+KIND_WORDS: dict[HeatKind, str] = {
     "motion": "where the network finds motion inconsistent",
     "anomaly": "where the network finds an anomaly",
 }
@@ -42,11 +42,11 @@ class Overlay:
 
     square_px: Box
     cells: np.ndarray  # (h, w) uint8
-    kind: Kind
+    kind: HeatKind
     comparable: bool
 
 
-def overlay_of(maps: HeatMaps, kind: Kind, *, then: Box, now: Box) -> Overlay | None:
+def overlay_of(maps: HeatMaps, kind: HeatKind, *, then: Box, now: Box) -> Overlay | None:
     """One of the maps, or the other if there is only that; it follows the face from its box then to its box now."""
     for each in (kind, *KINDS):
         cells = cells_of(maps, each)
@@ -56,7 +56,7 @@ def overlay_of(maps: HeatMaps, kind: Kind, *, then: Box, now: Box) -> Overlay | 
     return None
 
 
-def cells_of(maps: HeatMaps, kind: Kind) -> np.ndarray | None:
+def cells_of(maps: HeatMaps, kind: HeatKind) -> np.ndarray | None:
     """(h, w) uint8; None if the network has no such map."""
     cells = maps.motion if kind == "motion" else maps.anomaly
     return None if cells is None else np.frombuffer(cells, np.uint8).reshape(maps.height, maps.width)

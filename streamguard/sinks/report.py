@@ -19,7 +19,7 @@ from ..errors import ClosedError
 from ..events import Event
 from ..picture import Picture
 from ..values import Box, Mapped
-from .heat import Kind, cells_of, lay_over
+from .heat import HeatKind, cells_of, lay_over
 from .report_moments import HeatPictures
 from .report_page import HEAT_PX, THUMBNAIL_PX, page
 from .report_story import Story
@@ -115,7 +115,7 @@ def heat_pictures(mapped: Mapped) -> HeatPictures:
     )
 
 
-def _heat(crop: np.ndarray, mapped: Mapped, kind: Kind) -> bytes | None:
+def _heat(crop: np.ndarray, mapped: Mapped, kind: HeatKind) -> bytes | None:
     cells = cells_of(mapped.maps, kind)
     if cells is None:
         return None
