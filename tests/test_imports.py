@@ -42,7 +42,6 @@ PARTS: dict[str, tuple[str, ...]] = {
     "nets": ("nets",),
     "weights": ("weights",),
     "training": ("training",),
-    "evaluation": ("evaluation",),
     "testing": ("testing",),
     "export": ("/streamguard_export",),
     "door": ("",),  # streamguard/__init__.py itself, and nothing below it
@@ -70,12 +69,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "client": {"nouns", "config", "wire", "v1"},
     "server": BASE | STAGES | ENDS | {"session", "run"},
     # Commands are the outermost room: some of them train and export. Each imports what it calls when it is called.
-    "cli": BELOW_CLI | {"door", "nets", "weights", "training", "evaluation", "export"},
+    "cli": BELOW_CLI | {"door", "data", "nets", "weights", "training", "evaluation", "export"},
     "nets": set(),
     "weights": {"nouns", "config", "assets", "nets"},
     "training": BASE | STAGES | {"session", "run", "data", "nets", "weights"},
     # Its report is built with the sinks' markup, and files are put in place as theirs are.
-    "evaluation": BASE | STAGES | {"session", "run", "data", "sinks"},
     "testing": BELOW_CLI,
     "export": {"nouns", "nets", "weights", "bundle", "engine", "crop"},
     "door": BELOW_CLI,
