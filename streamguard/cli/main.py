@@ -27,6 +27,7 @@ from ..errors import (
     MissingPackageError,
     SourceError,
     StreamGuardError,
+    TraceError,
 )
 
 COMMANDS = {
@@ -38,6 +39,7 @@ COMMANDS = {
     "data": "prepare footage for training and evaluation: whose it is, what is true of it, and its faces",
     "bundle": "say what a network's bundle is, check all of it, pack it, or make one",
     "train": "train a network on footage that was prepared for it",
+    "evaluate": "measure a network on footage whose labels are known, with intervals",
     "doctor": "tell what this machine can run, and how to mend what is missing",
 }
 """Each command's module and its line in the help. Shown without importing any of them."""
@@ -46,6 +48,7 @@ EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (ConfigError, 2),
     (SourceError, 3),
     (DataError, 3),
+    (TraceError, 3),
     (AssetError, 4),
     (BundleError, 4),
     (CheckpointError, 4),

@@ -155,10 +155,8 @@ class Condition:
     """Of the tracks' scores, taken as probabilities."""
     methods: tuple[Slice, ...]
     """The fakes of each method against all real tracks."""
-    sizes: tuple[Slice, ...]
-    sharpness: tuple[Slice, ...]
-    rates: tuple[Slice, ...]
-    datasets: tuple[Slice, ...]
+    bands: dict[str, tuple[Slice, ...]]
+    """By face size, sharpness, frame rate and dataset. Found for raw and harmonised only."""
     bundles: tuple[Slice, ...]
     """Only where there are several: scores of one are then not mixed with another's."""
     pairs: Pairs | None
@@ -301,12 +299,7 @@ def _condition(
         moments=_truth(some, [one.evidence for one in some.tracks]),
         mean_p=_truth(some, [np.array([one.score]) for one in some.tracks]),
         methods=_methods(some),
-        sizes=_bands(some, SIZES_PX, "px", lambda one: one.face.size_px or nan),
-        sharpness=_bands(
-            some, SHARPNESS, "", lambda one: nan if one.face.quality is None else one.face.quality.sharpness
-        ),
-        rates=_bands(some, RATES_FPS, "fps", lambda one: one.trace.fps),
-        datasets=_named(some, [one.trace.dataset for one in some.tracks]),
+        bands=_all_bands(some) if name in (RAW, HARMONISED) else {},
         bundles=_bundles(some, traces),
         pairs=_pairs(some),
         verdicts=verdicts(some.traces, traces.clip, calibrations, scoring),
@@ -378,6 +371,18 @@ def _bundles(some: Scored, traces: TraceSet) -> tuple[Slice, ...]:
         return ()
     made_by = {id(trace): part.header.bundle_sha256 for part in traces.parts for trace in part.traces}
     return _named(some, [made_by[id(one.trace)][:12] for one in some.tracks])
+
+
+def _all_bands(some: Scored) -> dict[str, tuple[Slice, ...]]:
+    def sharpness(one: TrackScore) -> float:
+        return nan if one.face.quality is None else one.face.quality.sharpness
+
+    return {
+        "face size": _bands(some, SIZES_PX, "px", lambda one: one.face.size_px or nan),
+        "sharpness": _bands(some, SHARPNESS, "", sharpness),
+        "frame rate": _bands(some, RATES_FPS, "fps", lambda one: one.trace.fps),
+        "dataset": _named(some, [one.trace.dataset for one in some.tracks]),
+    }
 
 
 def _bands(some: Scored, limits: Sequence[float], unit: str, value: Callable[[TrackScore], float]) -> tuple[Slice, ...]:

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..bundle import open_bundle
+from ..bundle import Bundle, open_bundle
 from ..config import EngineConfig
 from ..data.index import Footage, Index
 from ..engine.engine import Engine
@@ -55,14 +55,23 @@ class Traced:
     """What became of one job."""
 
     job: Job
-    done: int
-    wanted: int
-    """Jobs of this run, as far as it is known: what cannot be read under one condition is not tried under others."""
     failure: str = ""
     """Why there is no trace; empty if there is one."""
 
 
-def header_of(engine: Engine, *, fold: str, seconds: float, version: str) -> Header:
+def headers_of(bundle: Bundle, plan: Plan, *, fold: str, version: str) -> list[Header]:
+    """What stands above the traces of each of the plan's configs. Opens each engine once, so whatever cannot be had is
+    missed here. ConfigError if the configs are not of one graph, each at a precision of its own."""
+    found = []
+    for config in plan.configs:
+        with Engine(bundle, config) as engine:
+            found.append(_header_of(engine, fold=fold, seconds=plan.seconds, version=version))
+    if len({(one.graph, one.precision) for one in found}) < len(found) or len({one.graph for one in found}) > 1:
+        raise ConfigError("--precision", f"these come to {', '.join(f'{one.graph} {one.precision}' for one in found)}")
+    return found
+
+
+def _header_of(engine: Engine, *, fold: str, seconds: float, version: str) -> Header:
     bundle = engine.bundle
     return Header(
         bundle=bundle.name,
@@ -112,12 +121,16 @@ def _fold(index: Index, fold: str) -> set[str]:
 
 
 def _spread(footage: Iterable[Footage]) -> list[Footage]:
-    """One of each label and method in turn; of each, another group every time as long as there is one."""
-    kinds: dict[tuple[str, str], dict[str, list[Footage]]] = defaultdict(lambda: defaultdict(list))
+    """Labels in turn, of each label its methods, of each method its groups: as long as there are more of them."""
+    kinds: dict[str, dict[str, dict[str, list[Footage]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for one in footage:
-        kinds[one.label, one.method][one.group].append(one)
-    queues = [_in_turn(list(groups.values())) for _, groups in sorted(kinds.items())]
-    return _in_turn(queues)
+        kinds[one.label][one.method][one.group].append(one)
+    return _in_turn(
+        [
+            _in_turn([_in_turn(list(groups.values())) for _, groups in sorted(methods.items())])
+            for _, methods in sorted(kinds.items())
+        ]
+    )
 
 
 def _in_turn(queues: Sequence[Sequence[Footage]]) -> list[Footage]:
@@ -125,38 +138,55 @@ def _in_turn(queues: Sequence[Sequence[Footage]]) -> list[Footage]:
     return [queue[i] for i in range(longest) for queue in queues if i < len(queue)]
 
 
+def missing(plan: Plan, files: Sequence[TraceFile]) -> int:
+    """How many traces of the plan are not in the files."""
+    return sum(
+        one.key not in have
+        for condition in plan.conditions
+        for have in [_done(files, condition)]
+        for one in plan.footage
+    )
+
+
 def trace(plan: Plan, files: Sequence[TraceFile]) -> Iterator[Traced]:
-    """Add what is missing to the files, one for each of the plan's configs; yields after each footage. A footage that
-    cannot be read is told, and tried again by the next run. Anything else that fails ends it."""
-    have = {condition: _done(files, condition) for condition in plan.conditions}
-    wanted = sum(one.key not in have[condition] for condition in plan.conditions for one in plan.footage)
-    done, gone = 0, set[str]()
+    """Add what is missing to the files, one for each of the plan's configs; yields for each of those, in no order. What
+    cannot be read is told, is not tried under other conditions, and again by the next run. Anything else that fails
+    ends it."""
     facts = NO_FACTS
+    unreadable = dict[str, str]()
     with _Workers(plan) as workers:
         for condition in plan.conditions:
-            left = [one for one in plan.footage if one.key not in have[condition]]
-            wanted -= sum(one.key in gone for one in left)
-            jobs = [Job(footage=one, condition=condition) for one in left if one.key not in gone]
+            have = _done(files, condition)
+            jobs = [Job(footage=one, condition=condition) for one in plan.footage if one.key not in have]
             if condition != RAW and needs_facts([condition]) and facts is NO_FACTS:
                 facts = facts_of(plan.index, files[0].traces)
-            copied = [job for job in jobs if condition != RAW and leaves_alone(condition, job.footage.label)]
-            for job in copied:
-                for file in files:
-                    raw = next(one for one in file.traces if (one.condition, one.key) == (RAW, job.footage.key))
-                    file.add(replace(raw, condition=condition))
-                done += 1
-                yield Traced(job=job, done=done, wanted=wanted)
-            for job, result in workers.work([job for job in jobs if job not in copied], facts):
-                done += 1
+            to_observe = []
+            for job in jobs:
+                if job.footage.key in unreadable:
+                    yield Traced(job=job, failure=unreadable[job.footage.key])
+                elif condition != RAW and leaves_alone(condition, job.footage.label):
+                    _copy_raw(job, files)
+                    yield Traced(job=job)
+                else:
+                    to_observe.append(job)
+            for job, result in workers.work(to_observe, facts):
                 if isinstance(result, str):
                     if condition == RAW:
-                        gone.add(job.footage.key)
-                    yield Traced(job=job, done=done, wanted=wanted, failure=result)
+                        unreadable[job.footage.key] = result
+                    yield Traced(job=job, failure=result)
                     continue
                 for file, observed in zip(files, result, strict=True):
                     if job.footage.key not in file.done(condition):
                         file.add(_trace_of(job, observed))
-                yield Traced(job=job, done=done, wanted=wanted)
+                yield Traced(job=job)
+
+
+def _copy_raw(job: Job, files: Sequence[TraceFile]) -> None:
+    """It is as it was."""
+    for file in files:
+        if job.footage.key not in file.done(job.condition):
+            raw = next(one for one in file.traces if (one.condition, one.key) == (RAW, job.footage.key))
+            file.add(replace(raw, condition=job.condition))
 
 
 def _done(files: Sequence[TraceFile], condition: str) -> set[str]:

@@ -142,10 +142,15 @@ def test_bands_hold_tracks_by_size_sharpness_and_rate() -> None:
     large = made.face(made.moments([0.6, 0.6]), size_px=64.0, sharpness=0.9)
     traces = [made.trace("a", "real", [small], fps=15.0), made.trace("b", "fake", [large], fps=30.0)]
     found = measure(whole(traces)).of(RAW)
-    assert counts(found.sizes) == [("below 64 px", 1, 0), ("64 to 96 px", 0, 1)]
-    assert counts(found.sharpness) == [("below 0.4", 1, 0), ("0.6 and more", 0, 1)]
-    assert counts(found.rates) == [("below 20 fps", 1, 0), ("27 to 40 fps", 0, 1)]
-    assert counts(found.datasets) == [("made", 1, 1)]
+    assert counts(found.bands["face size"]) == [("below 64 px", 1, 0), ("64 to 96 px", 0, 1)]
+    assert counts(found.bands["sharpness"]) == [("below 0.4", 1, 0), ("0.6 and more", 0, 1)]
+    assert counts(found.bands["frame rate"]) == [("below 20 fps", 1, 0), ("27 to 40 fps", 0, 1)]
+    assert counts(found.bands["dataset"]) == [("made", 1, 1)]
+
+
+def test_other_conditions_are_not_cut_into_bands() -> None:
+    traces = [made.trace("a", "real", [0.4, 0.4], condition="mirror")]
+    assert measure(whole(traces)).of("mirror").bands == {}
 
 
 def counts(slices: Sequence[Slice]) -> list[tuple[str, int, int]]:
