@@ -97,6 +97,12 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="FOLDER",
         help="FaceForensics++, whose originals are DeeperForensics' real footage",
     )
+    prepare.add_argument(
+        "--groups",
+        type=Path,
+        metavar="FILE.tsv",
+        help="columns file and group: people whom the layout of SOURCE takes for different ones, or the other way round",
+    )
     show = actions.add_parser("show", help="tell what was prepared")
     show.add_argument("folder", type=Path, metavar="DIR", help="what `prepare` wrote")
     show.add_argument(
@@ -110,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _prepare(args: argparse.Namespace) -> int:
     from ..cores import usable_cores
-    from ..data.adapters import read_dataset
+    from ..data.adapters import read_dataset, regrouped
     from ..data.prepare import plan
     from ..data.tracks import Settings
 
@@ -123,6 +129,8 @@ def _prepare(args: argparse.Namespace) -> int:
             raise ConfigError(f"--{name}", f"must be at least 1, not {value}")
     found = read_dataset(args.source, args.kind, compression=args.compression, reals=args.reals)
     index = found.index(args.out.resolve())
+    if args.groups is not None:
+        index = regrouped(index, args.groups)
     if args.limit is not None:
         index = index.limited(args.limit)
     _check_folder(index)

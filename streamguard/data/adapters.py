@@ -7,6 +7,7 @@ benchmarks are in benchmarks.py.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal, cast, get_args
 
@@ -24,7 +25,7 @@ from .datasets import (
     relative,
     subfolder,
 )
-from .index import Footage
+from .index import Footage, Index
 
 Kind = Literal["manifest", "ffpp", "celebdf2", "dfdc", "deeperforensics", "folders", "pairs"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -219,6 +220,16 @@ def _check_named(source: Path, named: dict[str, dict[str, str]], files: set[str]
     unknown = sorted(set(named) - files)
     if unknown:
         raise DataError(str(source / GROUPS), f"names {unknown[0]!r}, which is not among the {len(files)} files here")
+
+
+def regrouped(index: Index, table: Path) -> Index:
+    """With groups of a table's own (columns: file, group), for footage whose layout says something else."""
+    groups = {row["file"]: row["group"] for _, row in read_table(table, needed=("file", "group"))}
+    unknown = sorted(groups.keys() - {footage.file for footage in index.footage})
+    if unknown:
+        raise DataError(str(table), f"names {unknown[0]!r}, which is no file of this footage")
+    footage = (replace(one, group=groups.get(one.file, one.group)) for one in index.footage)
+    return Index(index.folder, index.root, footage)
 
 
 def _guess_warnings(guessed: int, files: int) -> list[str]:

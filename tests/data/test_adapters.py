@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from streamguard.data.adapters import KINDS, read_dataset
+from streamguard.data.adapters import KINDS, read_dataset, regrouped
 from streamguard.data.datasets import Dataset, tied
 from streamguard.data.index import Footage
 from streamguard.errors import DataError
@@ -320,6 +320,21 @@ def test_groups_tsv_with_a_name_that_is_not_there_is_refused(video: Path, tmp_pa
     (root / "groups.tsv").write_text("file\tgroup\nreal/A.mp4\tx\n")
     with pytest.raises(DataError, match=r"names 'real/A.mp4', which is not among the 2 files"):
         read_dataset(root)
+
+
+def test_a_table_of_ones_own_ties_people_whom_the_layout_parts(video: Path, tmp_path: Path) -> None:
+    source = tree(tmp_path / "source", video, ["real/ann_1.mp4", "real/bob_1.mp4", "fake/cid_1.mp4"])
+    index = read_dataset(source, "folders").index(tmp_path / "out")
+    table = tmp_path / "same.tsv"
+    table.write_text("file\tgroup\nreal/bob_1.mp4\tann\n")
+    assert {one.file: one.group for one in regrouped(index, table).footage} == {
+        "real/ann_1.mp4": "ann",
+        "real/bob_1.mp4": "ann",
+        "fake/cid_1.mp4": "cid",
+    }
+    table.write_text("file\tgroup\nreal/nobody.mp4\tann\n")
+    with pytest.raises(DataError, match=r"nobody\.mp4"):
+        regrouped(index, table)
 
 
 def test_pairs_are_two_footages_each(tmp_path: Path) -> None:
