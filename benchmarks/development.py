@@ -39,7 +39,7 @@ ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="what `streamguard data prepare` made")
-    parser.add_argument("--work", type=Path, default=ROOT / "out" / "development", help="folder; what is there is used")
+    parser.add_argument("--work", type=Path, default=ROOT / "out" / "development", help="what is there is used")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe, for a trial"

@@ -101,7 +101,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "--groups",
         type=Path,
         metavar="FILE.tsv",
-        help="columns file and group: people whom the layout of SOURCE takes for different ones, or the other way round",
+        help="columns file and group: where the layout of SOURCE is wrong about who is who",
     )
     show = actions.add_parser("show", help="tell what was prepared")
     show.add_argument("folder", type=Path, metavar="DIR", help="what `prepare` wrote")
