@@ -40,7 +40,7 @@ from streamguard.engine.parity import graph_outputs, sample_clips
 from streamguard.errors import BundleError, CheckpointError
 from streamguard.nets.contract import CausalNet, ClipNet
 from streamguard.sealed_files import replacing
-from streamguard.weights.load import save_weights
+from streamguard.weights.load import rounded_to_halves, save_weights
 
 from .onnx_files import export_graphs
 
@@ -57,6 +57,9 @@ MOST_APART = 1e-3
 """Of raw scores, between step and window in PyTorch. More is no rounding: the network's R is not what it remembers."""
 
 NOT_TRAINED = Provenance(data="none", commit="none", licence="Apache-2.0")
+
+Store = Literal["fp32", "fp16"]
+"""What weights take in the files. The engines compute as they would with either."""
 
 Progress = Callable[[str], object]
 Specs = dict[Graph, dict[Precision, GraphSpec]]
@@ -76,7 +79,7 @@ class About:
     """Side of the `square` recipe in face scales, 1 to 2."""
     provenance: Provenance
     net: NetSpec | None = None
-    """Of a registered network, less `weights`: its parameters are then written beside its graphs."""
+    """Of a registered network, less `weights`: its graphs then refer to a file of its parameters."""
 
 
 def make_bundle(
@@ -85,21 +88,28 @@ def make_bundle(
     about: About,
     *,
     precisions: Sequence[Precision] | None = None,
+    store: Store = "fp32",
     clips: int = CLIPS,
     progress: Progress = lambda line: None,
 ) -> Bundle:
     """Write the bundle of a network to the folder `out`. An older bundle is replaced, anything else there is refused.
     The network is in eval mode afterwards.
 
-    `precisions`: None are those that this processor is made for, of fp32 and bf16. BundleError if the network gives
-    what is no number, or something else by steps than by whole clips.
+    `precisions`: None are those that this processor is made for, of fp32 and bf16. `store`: fp16 halves the files. The
+    weights are rounded first, and everything is measured against PyTorch with these; how far that is from the network
+    as it was is told. BundleError if the network gives what is no number, or something else by steps than by whole
+    clips.
     """
     names = usable_precisions() if precisions is None else precisions
+    module.eval()
+    kept = rounded_to_halves(module) if store == "fp16" else module
     with replacing(out) as folder:
         try:
-            loose = unmeasured_bundle(folder, module, about, precisions=names, progress=progress)
-            specs, parity = _measured(module, loose, clips, progress)
-            seal(folder, _fields(module, about, specs, parity))
+            loose = unmeasured_bundle(folder, kept, about, precisions=names, store=store, progress=progress)
+            specs, parity = _measured(kept, loose, clips, progress)
+            if kept is not module:
+                _tell_rounding(module, kept, loose.manifest, clips, progress)
+            seal(folder, _fields(kept, about, specs, parity))
         except BundleError as exc:
             raise BundleError(str(out), exc.where, exc.problem) from exc
         except CheckpointError as exc:
@@ -119,13 +129,16 @@ def unmeasured_bundle(
     about: About,
     *,
     precisions: Sequence[Precision],
+    store: Store = "fp32",
     progress: Progress = lambda line: None,
 ) -> Bundle:
-    """In an empty folder: one that opens and runs, and promises nothing of how near to PyTorch its scores are."""
+    """In an empty folder: one that opens and runs, and promises nothing of how near to PyTorch its scores are. Here
+    nothing is rounded: fp16 are those weights that it holds exactly."""
     module.eval()
-    _export(folder, module, progress)
-    if about.net is not None:
-        save_weights(module, folder / PARAMETERS)
+    parameters = None if about.net is None else folder / PARAMETERS
+    if parameters is not None:
+        save_weights(module, parameters, halves=store == "fp16")
+    _export(folder, module, parameters, store, progress)
     return seal(folder, _fields(module, about, *_unmeasured(module, precisions)))
 
 
@@ -143,7 +156,7 @@ def rounded_up(value: float) -> float:
     return float(f"{math.ceil(value / unit) * unit:.0e}")
 
 
-def _export(folder: Path, module: nn.Module, progress: Progress) -> None:
+def _export(folder: Path, module: nn.Module, parameters: Path | None, store: Store, progress: Progress) -> None:
     net = cast(ClipNet, module)
     frame = (net.size_px, net.size_px, 3)
     states = _zeros(net)
@@ -155,6 +168,8 @@ def _export(folder: Path, module: nn.Module, progress: Progress) -> None:
         step=step if net.causal else None,
         output="logits",
         next_states=[f"next_{name}" for name in states],
+        parameters=parameters,
+        halves=store == "fp16",
         progress=progress,
     )
 
@@ -232,6 +247,12 @@ def _measured(module: nn.Module, bundle: Bundle, clips: int, progress: Progress)
         for each in manifest.parity
     ]
     return specs, parity
+
+
+def _tell_rounding(before: nn.Module, after: nn.Module, manifest: Manifest, clips: int, progress: Progress) -> None:
+    crops = sample_clips(manifest.clip, clips)
+    some, others = (_scores(TorchBackend(net, manifest, "window"), manifest, crops) for net in (before, after))
+    progress(f"in 16 bits the weights give raw scores that are up to {_largest(some, others):.1g} off")
 
 
 def _in_turn(manifest: Manifest) -> Iterator[tuple[Graph, Precision, GraphSpec]]:

@@ -1,4 +1,8 @@
-"""A network in PyTorch -> window.onnx and, where it is causal, step.onnx over one weights.bin, which both refer to.
+"""A network in PyTorch -> window.onnx and, where it is causal, step.onnx. Their numbers lie beside them, each once.
+
+They lie in the file of the network's parameters, where there is one: the graphs refer to places in it. What is not
+there, because the exporter worked it out, is in weights.bin. On request weights that 16 bits hold exactly are stored
+so, with a Cast behind them, which engines take away when they compile.
 
 The files hold the network and nothing else: no paths, line numbers or versions of tools. The same network always gives
 the same bytes.
@@ -6,10 +10,12 @@ the same bytes.
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +25,8 @@ from onnx import helper, numpy_helper
 from onnxscript import rewriter
 from torch import Tensor, nn
 
+from streamguard.weights.load import is_exact_in_half
+
 OPSET = 18
 """OpenVINO, ONNX Runtime and TensorRT 10 all take it."""
 IR_VERSION = 10
@@ -26,21 +34,43 @@ WEIGHTS = "weights.bin"
 ALIGNED_BYTES = 64
 LEAST_SHARED_BYTES = 64
 """Smaller tensors, and those that are shapes and axes, stay in the graph."""
+LEFT_OUT = ("SlicesSplit", "FuseBatchNormIntoConv", "FuseBatchNormIntoConvTranspose", "FuseBatchNormIntoGemm")
+"""Rewritings of onnxscript. The first has two outputs, so it is tried on each pair of a graph's nodes: half a minute
+for a large network, to write two slices as one split. The others make new numbers of a norm's and a layer's, as engines
+do when they compile; without them the graphs hold the network's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a tensor's bytes are."""
+
+    file: str
+    offset: int
 
 
 class Weights:
-    """What becomes weights.bin: every tensor once, whichever graphs use it."""
+    """Where tensors are: every one once, whichever graphs use it. Those that are in no file yet become weights.bin."""
 
-    def __init__(self) -> None:
+    def __init__(self, parameters: Path | None, *, halves: bool) -> None:
+        self.halves = halves
         self.data = bytearray()
-        self._offsets: dict[bytes, int] = {}
+        self._places = {} if parameters is None else _places_in(parameters)
 
-    def place(self, data: bytes) -> int:
-        if data not in self._offsets:
+    def place(self, data: bytes) -> Place:
+        if data not in self._places:
             self.data.extend(bytes(-len(self.data) % ALIGNED_BYTES))
-            self._offsets[data] = len(self.data)
+            self._places[data] = Place(WEIGHTS, len(self.data))
             self.data.extend(data)
-        return self._offsets[data]
+        return self._places[data]
+
+
+def _places_in(path: Path) -> dict[bytes, Place]:
+    """Of a safetensors file: after eight bytes of length and a table, the tensors."""
+    content = path.read_bytes()
+    begin = 8 + int.from_bytes(content[:8], "little")
+    table = json.loads(content[8:begin])
+    spans = [(begin + entry["data_offsets"][0], begin + entry["data_offsets"][1]) for entry in table.values()]
+    return {content[first:last]: Place(path.name, first) for first, last in spans}
 
 
 class StepOf(nn.Module):
@@ -64,10 +94,13 @@ def export_graphs(
     step: dict[str, Tensor] | None = None,
     output: str,
     next_states: Sequence[str] = (),
+    parameters: Path | None = None,
+    halves: bool = False,
     progress: Callable[[str], object] = lambda line: None,
 ) -> None:
-    """`window` and `step`: the inputs by name, with N = 2. `next_states` follow the output of `step`."""
-    weights = Weights()
+    """`window` and `step`: the inputs by name, with N = 2. `next_states` follow the output of `step`. `parameters`: a
+    safetensors file of the network's, in the same folder. `halves`: as `save_weights` has it."""
+    weights = Weights(parameters, halves=halves)
     graphs: list[tuple[str, nn.Module, dict[str, Tensor], list[str]]] = [("window.onnx", net, window, [output])]
     if step is not None:
         graphs.append(("step.onnx", StepOf(net), step, [output, *next_states]))
@@ -75,7 +108,8 @@ def export_graphs(
         progress(f"tracing the network: {name}")
         model = _cleaned(_exported(module, inputs, outputs), weights)
         (folder / name).write_bytes(model.SerializeToString(deterministic=True))
-    (folder / WEIGHTS).write_bytes(weights.data)
+    if weights.data:
+        (folder / WEIGHTS).write_bytes(weights.data)
     for name, *_ in graphs:
         onnx.checker.check_model(str(folder / name), full_check=True)
 
@@ -85,7 +119,7 @@ def _exported(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) 
     each = tuple(count for _ in inputs)
     # What a module takes as *state is one argument.
     shapes = (*each[:2], each[2:]) if isinstance(module, StepOf) else each
-    with _quiet(), _without_slow_rules():
+    with _quiet(), _without_rules():
         program = torch.onnx.export(
             module.eval(),
             tuple(inputs.values()),
@@ -115,15 +149,14 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _without_slow_rules() -> Iterator[None]:
-    """onnxscript tries its one rule with two outputs on each pair of a graph's nodes: half a minute for a large
-    network, to write two slices as one split. Where another version has no such list or rule, this changes nothing.
-    """
+def _without_rules() -> Iterator[None]:
+    """Without those that are LEFT_OUT. Where another version has no such list or rule, this changes nothing, and what
+    is made is larger."""
     rules = getattr(rewriter, "_DEFAULT_REWRITE_RULES", None)
     if rules is None:
         yield
         return
-    rewriter._DEFAULT_REWRITE_RULES = tuple(rule for rule in rules if getattr(rule, "name", "") != "SlicesSplit")
+    rewriter._DEFAULT_REWRITE_RULES = tuple(rule for rule in rules if getattr(rule, "name", "") not in LEFT_OUT)
     try:
         yield
     finally:
@@ -132,18 +165,18 @@ def _without_slow_rules() -> Iterator[None]:
 
 def _cleaned(model: onnx.ModelProto, weights: Weights) -> onnx.ModelProto:
     graph = model.graph
-    nodes = []
+    casts: list[onnx.NodeProto] = []
+    tensors = [_stored(tensor, weights, casts) for tensor in graph.initializer]
     for node in graph.node:
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
-        nodes.append(node)
     return helper.make_model(
         helper.make_graph(
-            nodes,
+            [*casts, *graph.node],
             "network",
             [_signature(value) for value in graph.input],
             [_signature(value) for value in graph.output],
-            [_stored(tensor, weights) for tensor in graph.initializer],
+            tensors,
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
@@ -157,13 +190,18 @@ def _signature(value: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(value.name, tensor.elem_type, ["N", *lengths[1:]])
 
 
-def _stored(tensor: onnx.TensorProto, weights: Weights) -> onnx.TensorProto:
+def _stored(tensor: onnx.TensorProto, weights: Weights, casts: list[onnx.NodeProto]) -> onnx.TensorProto:
+    """The tensor, outside or inside the graph; `casts` gets the node that makes fp32 of it, if it needs one."""
     array = numpy_helper.to_array(tensor)
     if array.dtype != np.float32 or array.nbytes < LEAST_SHARED_BYTES:
         return numpy_helper.from_array(array, tensor.name)
     stored = onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+    if weights.halves and is_exact_in_half(array):
+        array = array.astype(np.float16)
+        stored.name, stored.data_type = f"{tensor.name}.fp16", onnx.TensorProto.FLOAT16
+        casts.append(helper.make_node("Cast", [stored.name], [tensor.name], to=onnx.TensorProto.FLOAT))
+    place = weights.place(array.tobytes())
     stored.data_location = onnx.TensorProto.EXTERNAL
-    where = {"location": WEIGHTS, "offset": weights.place(array.tobytes()), "length": array.nbytes}
-    for key, value in where.items():
+    for key, value in {"location": place.file, "offset": place.offset, "length": array.nbytes}.items():
         stored.external_data.add(key=key, value=str(value))
     return stored

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -21,13 +22,11 @@ from streamguard.weights import altfreezing
 from streamguard.weights.load import load_strictly
 from streamguard.weights.read import read_checkpoint, read_safetensors, sha256_of
 
-from .make_bundle import CLIPS, NOT_TRAINED, About, Progress, make_bundle
+from .make_bundle import CLIPS, NOT_TRAINED, About, Progress, Store, make_bundle
 
 MEASURED_MACS = 200_000_000_000
 """Roughly what measuring may cost in each graph, precision and engine: some ten seconds."""
 LEAST_CLIPS = 2
-WIDEST = 2.0
-"""Span of the square: that of GML's paper, and all that the similarity recipe takes."""
 
 ALTFREEZING_DATA = (
     "FaceForensics++ c23: real videos, and fakes of Deepfakes, Face2Face, FaceSwap and NeuralTextures; trained by the "
@@ -36,18 +35,30 @@ ALTFREEZING_DATA = (
 ALTFREEZING_LICENCE = "unclear: the authors' code is MIT, and of the weights nothing is said"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Making:
+    """What the maker of a bundle may choose."""
+
+    span: float = 2.0
+    """Side of the square in face scales, 1 to 2; 2 with the similarity recipe, which has none."""
+    store: Store = "fp32"
+
+
+AS_ALWAYS = Making()
+
+
 def new_bundle(
     out: Path,
     entry: Entry,
     options: Mapping[str, str],
     *,
     seed: int = 0,
-    span: float = WIDEST,
+    making: Making = AS_ALWAYS,
     progress: Progress = lambda line: None,
 ) -> Bundle:
     """An untrained one: the same options and seed give the same weights. ConfigError if there is no such option."""
     net = build(entry, options, seed=seed)
-    return _make(out, entry, net, f"seed-{seed}", NOT_TRAINED, trained=False, span=span, progress=progress)
+    return _make(out, entry, net, f"seed-{seed}", NOT_TRAINED, trained=False, making=making, progress=progress)
 
 
 def bundle_of_weights(
@@ -58,7 +69,7 @@ def bundle_of_weights(
     *,
     data: str,
     licence: str,
-    span: float = WIDEST,
+    making: Making = AS_ALWAYS,
     progress: Progress = lambda line: None,
 ) -> Bundle:
     """An uncalibrated one with weights under PyTorch's names. CheckpointError if they are not this network's."""
@@ -66,7 +77,7 @@ def bundle_of_weights(
     progress(f"reading {shown(str(file))}")
     with _unchanged(file) as sha256:
         load_strictly(net, read_checkpoint(file), file)
-    return _of_file(out, entry, net, file, sha256, data=data, licence=licence, span=span, progress=progress)
+    return _of_file(out, entry, net, file, sha256, data=data, licence=licence, making=making, progress=progress)
 
 
 def bundle_of_altfreezing(out: Path, file: Path, *, progress: Progress = lambda line: None) -> Bundle:
@@ -76,17 +87,8 @@ def bundle_of_altfreezing(out: Path, file: Path, *, progress: Progress = lambda 
     progress(f"reading {shown(str(file))}")
     with _unchanged(file) as sha256:
         altfreezing.load(cast(AltFreezing, net), file)
-    return _of_file(
-        out,
-        entry,
-        net,
-        file,
-        sha256,
-        data=ALTFREEZING_DATA,
-        licence=ALTFREEZING_LICENCE,
-        span=WIDEST,
-        progress=progress,
-    )
+    about = {"data": ALTFREEZING_DATA, "licence": ALTFREEZING_LICENCE}
+    return _of_file(out, entry, net, file, sha256, **about, making=AS_ALWAYS, progress=progress)
 
 
 def build(entry: Entry, options: Mapping[str, str], *, seed: int = 0) -> nn.Module:
@@ -151,12 +153,12 @@ def _of_file(
     *,
     data: str,
     licence: str,
-    span: float,
+    making: Making,
     progress: Progress,
 ) -> Bundle:
     data = f"{data}; weights from {shown(file.name)}, sha256 {sha256}"
     provenance = Provenance(data=data, commit="none", licence=licence)
-    return _make(out, entry, net, f"weights-{sha256[:12]}", provenance, trained=True, span=span, progress=progress)
+    return _make(out, entry, net, f"weights-{sha256[:12]}", provenance, trained=True, making=making, progress=progress)
 
 
 def _make(
@@ -167,7 +169,7 @@ def _make(
     provenance: Provenance,
     *,
     trained: bool,
-    span: float,
+    making: Making,
     progress: Progress,
 ) -> Bundle:
     told = cast(ClipNet, net)
@@ -179,9 +181,10 @@ def _make(
         grid_s=entry.grid_s,
         hop_s=entry.hop_s,
         recipe=entry.recipe,
-        span=span,
+        span=making.span,
         provenance=provenance,
         net=NetSpec(name=entry.name, options=options, decisions=dict(told.DECISIONS)),
     )
     clips = MEASURED_MACS // cost_of(entry, options).clip_macs
-    return make_bundle(out, net, about, clips=max(LEAST_CLIPS, min(CLIPS, clips)), progress=progress)
+    clips = max(LEAST_CLIPS, min(CLIPS, clips))
+    return make_bundle(out, net, about, store=making.store, clips=clips, progress=progress)

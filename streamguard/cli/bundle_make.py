@@ -64,6 +64,12 @@ def add_new(actions: Subparsers) -> None:
         metavar="SCALES",
         help="side of the square that its crops show, in sizes of the face: 1 to 2; default: 2",
     )
+    new.add_argument(
+        "--store",
+        choices=["fp32", "fp16"],
+        default="fp32",
+        help="what a weight takes on the disk; fp16 halves the bundle and rounds the weights; default: fp32",
+    )
     new.add_argument("--seed", type=int, metavar="N", help="of the random weights; default: 0")
     new.add_argument(
         "--weights",
@@ -104,10 +110,11 @@ def new(args: argparse.Namespace) -> None:
     _check_span(args.span, entry)
     _check_out(args.out)
     _need_packages("`streamguard bundle new`")
-    from streamguard_export.registered import bundle_of_weights, new_bundle
+    from streamguard_export.registered import Making, bundle_of_weights, new_bundle
 
+    making = Making(span=args.span, store=args.store)
     if args.weights is None:
-        bundle = new_bundle(args.out, entry, options, seed=seed, span=args.span, progress=_progress())
+        bundle = new_bundle(args.out, entry, options, seed=seed, making=making, progress=_progress())
     else:
         bundle = bundle_of_weights(
             args.out,
@@ -116,7 +123,7 @@ def new(args: argparse.Namespace) -> None:
             args.weights,
             data=args.data or "not said",
             licence=args.licence or "not said",
-            span=args.span,
+            making=making,
             progress=_progress(),
         )
     _tell(bundle, args.out)

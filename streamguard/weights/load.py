@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import os
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -40,9 +42,10 @@ def load_strictly(
             target.copy_(tensors[name])
 
 
-def save_weights(net: nn.Module, path: Path | str) -> None:
+def save_weights(net: nn.Module, path: Path | str, *, halves: bool = False) -> None:
     """As safetensors, under PyTorch's names. The same weights always give the same bytes; a file is whole or not there.
 
+    `halves`: tensors that 16 bits hold exactly take only these; read again, they are the same.
     Values that are no numbers are a CheckpointError: such a file could not be read again.
     """
     try:
@@ -53,6 +56,9 @@ def save_weights(net: nn.Module, path: Path | str) -> None:
     refuse = partial(CheckpointError, str(path))
     tensors = {name: tensor.cpu().contiguous() for name, tensor in net.state_dict().items()}
     check_finite(tensors, refuse)
+    if halves:
+        small = [name for name, tensor in tensors.items() if is_exact_in_half(tensor.numpy())]
+        tensors |= {name: tensors[name].half() for name in small}
     part = path.with_name(f"{path.name}.part")
     try:
         try:
@@ -63,6 +69,25 @@ def save_weights(net: nn.Module, path: Path | str) -> None:
             raise
     except OSError as exc:
         raise refuse("", f"cannot be written ({exc.strerror})") from exc
+
+
+def is_exact_in_half(array: np.ndarray) -> bool:
+    """Of weights, which fill a bundle, only. Norms and biases have one dimension: they stay as they are."""
+    if array.dtype != np.float32 or array.ndim < 2:
+        return False
+    with np.errstate(over="ignore"):
+        return bool((array.astype(np.float16) == array).all())
+
+
+def rounded_to_halves(net: nn.Module) -> nn.Module:
+    """A copy whose weights 16 bits hold exactly; a tensor with a value that is too large for them stays as it is."""
+    copied = copy.deepcopy(net)
+    with torch.no_grad():
+        for each in copied.parameters():
+            near = each.half().float()
+            if each.ndim >= 2 and near.isfinite().all():
+                each.copy_(near)
+    return copied
 
 
 def load_weights(net: nn.Module, path: Path | str) -> None:

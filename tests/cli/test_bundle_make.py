@@ -61,7 +61,7 @@ def test_new_makes_an_untrained_one_and_says_so_and_what_to_do_next(
     assert asked.name == "new_bundle"
     out, entry, options = asked.args
     assert (out, entry.name, options) == (Path("my out"), "gml-s", {"width": "0.25", "temporal": ""})
-    assert asked.keywords == {"seed": 7, "span": 2.0}
+    assert asked.keywords == {"seed": 7, "making": registered.Making()}
     said = capsys.readouterr()
     assert re.fullmatch(r" +\d+ s  tracing\n", said.err)
     manifest = open_bundle().manifest
@@ -83,15 +83,21 @@ def test_new_with_weights_makes_an_uncalibrated_one(asked: Asked, capsys: pytest
     assert main(["bundle", "new", "gml", "out", *given]) == 0
     assert asked.name == "bundle_of_weights"
     assert (asked.args[1].name, *asked.args[2:]) == ("gml", {}, Path("mine.safetensors"))
-    assert asked.keywords == {"data": "my videos", "licence": "mine", "span": 2.0}
+    assert asked.keywords == {"data": "my videos", "licence": "mine", "making": registered.Making()}
     said = capsys.readouterr().out
     assert "UNCALIBRATED: its scores are no probabilities. There is no p_fake" in said
     assert "UNTRAINED" not in said
 
 
 def test_what_nobody_says_of_weights_is_not_made_up(asked: Asked) -> None:
-    assert main(["bundle", "new", "gml", "out", "--weights", "mine.safetensors", "--span", "1.4"]) == 0
-    assert asked.keywords == {"data": "not said", "licence": "not said", "span": 1.4}
+    assert main(["bundle", "new", "gml", "out", "--weights", "mine.safetensors"]) == 0
+    assert asked.keywords == {"data": "not said", "licence": "not said", "making": registered.Making()}
+
+
+@pytest.mark.parametrize("weights", [[], ["--weights", "mine.safetensors"]])
+def test_what_its_maker_chooses_is_handed_on(asked: Asked, weights: list[str]) -> None:
+    assert main(["bundle", "new", "gml-s", "out", "--span", "1.4", "--store", "fp16", *weights]) == 0
+    assert asked.keywords["making"] == registered.Making(span=1.4, store="fp16")
 
 
 def test_import_makes_an_uncalibrated_one_of_what_was_published(

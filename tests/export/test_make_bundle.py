@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -16,6 +19,7 @@ from streamguard_export.make_bundle import About, make_bundle, rounded_up, toler
 from torch import Tensor, nn
 
 from streamguard.bundle import Bundle, ClipSpec, Graph, NetSpec, OutputSpec, Precision, Provenance, open_bundle
+from streamguard.cores import load_openvino
 from streamguard.engine.backend_onnxruntime import OnnxRuntimeBackend
 from streamguard.engine.backend_openvino import OpenVinoBackend
 from streamguard.engine.backend_torch import TorchBackend
@@ -121,13 +125,121 @@ def test_without_a_registered_name_no_parameters_are_written(tmp_path: Path) -> 
 
 
 def test_no_weight_is_stored_twice(made: dict[str, tuple[nn.Module, Bundle]]) -> None:
-    net, bundle = made["causal"]
-    parameters_bytes = sum(4 * each.numel() for each in net.state_dict().values())
-    assert (bundle.folder / "weights.bin").stat().st_size <= parameters_bytes + 64 * len(net.state_dict())
-    for name in ("window.onnx", "step.onnx"):
-        assert (bundle.folder / name).stat().st_size < 20_000
-        model = onnx.load(bundle.folder / name, load_external_data=False)
-        assert any(tensor.external_data for tensor in model.graph.initializer)
+    """Graphs refer to places in the file of the parameters, under their own names, with norms as they are."""
+    for name, (net, bundle) in made.items():
+        assert not (bundle.folder / "weights.bin").exists()
+        for file in sorted(bundle.folder.glob("*.onnx")):
+            assert file.stat().st_size < 20_000
+            model = onnx.load(file, load_external_data=False)
+            outside = {tensor.name.removeprefix("net.") for tensor in model.graph.initializer if tensor.external_data}
+            assert outside <= net.state_dict().keys()
+            assert {"conv.weight", "head.weight"} & outside
+            norms = [node for node in model.graph.node if node.op_type == "BatchNormalization"]
+            assert len(norms) == (name == "window")
+
+
+# In 16 bits.
+
+
+@pytest.fixture(scope="module")
+def halved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[nn.Module, Bundle, list[str]]]:
+    """As `made`, of the same networks; the network is the one before it was rounded."""
+    folder, found = tmp_path_factory.mktemp("halved"), {}
+    for name, make in NETS.items():
+        net, told = seeded(make), list[str]()
+        bundle = make_bundle(folder / name, net, ABOUT, clips=4, store="fp16", progress=told.append)
+        found[name] = net, bundle, told
+    return found
+
+
+def rounded(net: nn.Module) -> nn.Module:
+    """By another way than the maker's."""
+    near = copy.deepcopy(net)
+    near.load_state_dict({k: v.half().float() if v.ndim > 1 else v for k, v in net.state_dict().items()})
+    return near
+
+
+@pytest.mark.parametrize(("name", "graph"), GRAPHS)
+@pytest.mark.parametrize("backend_class", [OpenVinoBackend, OnnxRuntimeBackend])
+def test_in_16_bits_every_backend_scores_as_pytorch_with_rounded_weights(
+    halved: dict[str, tuple[nn.Module, Bundle, list[str]]], name: str, graph: Graph, backend_class: Any
+) -> None:
+    net, bundle, _ = halved[name]
+    clips = sample_clips(bundle.manifest.clip, 6, seed=5)
+    reference = graph_scores(TorchBackend(rounded(net), bundle.manifest, graph), bundle.manifest, clips)
+    with closing(backend_class(bundle, graph, "fp32")) as backend:
+        found = graph_scores(backend, bundle.manifest, clips)
+    assert bundle.manifest.graphs[graph]["fp32"].tolerance <= 1e-5, "what is measured is the rounding of weights"
+    before = graph_scores(TorchBackend(net, bundle.manifest, graph), bundle.manifest, clips)
+    assert np.abs(found - reference).max() < np.abs(found - before).max() / 4
+
+
+def test_in_16_bits_weights_take_half_and_norms_and_biases_stay(
+    made: dict[str, tuple[nn.Module, Bundle]], halved: dict[str, tuple[nn.Module, Bundle, list[str]]]
+) -> None:
+    for name, (net, bundle, _) in halved.items():
+        assert not (bundle.folder / "weights.bin").exists()
+        found = load_file(bundle.folder / "network.safetensors")
+        for key, before in net.state_dict().items():
+            assert found[key].dtype == (torch.float16 if before.ndim > 1 else before.dtype), key
+            assert torch.equal(found[key], before.to(found[key].dtype)), key
+        weights = sum(each.numel() for each in net.state_dict().values() if each.ndim > 1)
+        sizes = [each.manifest.files["network.safetensors"].size_bytes for each in (made[name][1], bundle)]
+        assert sizes[0] - sizes[1] == pytest.approx(2 * weights, abs=64)  # of names
+
+
+def test_the_network_that_was_given_is_not_rounded(
+    halved: dict[str, tuple[nn.Module, Bundle, list[str]]],
+) -> None:
+    for name, (net, _, _) in halved.items():
+        before = seeded(NETS[name]).state_dict()
+        assert all(torch.equal(each, before[key]) for key, each in net.state_dict().items())
+        assert not net.training
+
+
+def test_how_far_rounding_moves_scores_is_told(halved: dict[str, tuple[nn.Module, Bundle, list[str]]]) -> None:
+    for net, bundle, told in halved.values():
+        clips = sample_clips(bundle.manifest.clip, 4)
+        some, others = (
+            graph_scores(TorchBackend(each, bundle.manifest, "window"), bundle.manifest, clips)
+            for each in (net, rounded(net))
+        )
+        moved = np.abs(some - others).max()
+        assert told[-1] == f"in 16 bits the weights give raw scores that are up to {moved:.1g} off"
+
+
+@pytest.mark.parametrize(("name", "graph"), GRAPHS)
+def test_engines_compile_the_same_of_16_bits_as_of_32(
+    made: dict[str, tuple[nn.Module, Bundle]],
+    halved: dict[str, tuple[nn.Module, Bundle, list[str]]],
+    name: str,
+    graph: Graph,
+    tmp_path: Path,
+) -> None:
+    """No Cast is left that each run would pay for."""
+    found = []
+    for bundle in (made[name][1], halved[name][1]):
+        path = bundle.path_of(graph, "fp32")
+        compiled = load_openvino().Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        layers = [op.get_rt_info()["layerType"] for op in compiled.get_runtime_model().get_ops()]
+        options = onnxruntime.SessionOptions()
+        options.optimized_model_filepath = str(tmp_path / f"{graph}.onnx")
+        options.log_severity_level = 3  # that such a file is for this machine only
+        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        nodes = [node.op_type for node in onnx.load(tmp_path / f"{graph}.onnx", load_external_data=False).graph.node]
+        found.append((sorted(map(str, layers)), sorted(nodes)))
+    assert found[0] == found[1]
+    assert "BatchNormalization" not in found[0][1]
+
+
+def test_a_weight_too_large_for_16_bits_stays_as_it_is(tmp_path: Path) -> None:
+    net = seeded(TinyWindow)
+    with torch.no_grad():
+        net.conv.weight[0, 0, 0, 0, 0] = 1e5  # type: ignore[operator, index]
+    bundle = make_bundle(tmp_path / "bundle", net, ABOUT, clips=1, store="fp16")
+    found = load_file(bundle.folder / "network.safetensors")
+    assert torch.equal(found["conv.weight"], net.state_dict()["conv.weight"])
+    assert found["head.weight"].dtype == torch.float16
 
 
 def test_the_same_network_gives_the_same_bundle(made: dict[str, tuple[nn.Module, Bundle]], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from streamguard_export import registered
 from streamguard_export.registered import (
+    Making,
     build,
     bundle_of_altfreezing,
     bundle_of_weights,
@@ -97,6 +98,7 @@ class Asked:
 
     net: Any = None
     about: Any = None
+    store: str = ""
     clips: int = 0
 
 
@@ -104,8 +106,8 @@ class Asked:
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     asked = Asked()
 
-    def make_bundle(out: Path, net: nn.Module, about: object, *, clips: int, progress: object) -> Bundle:
-        asked.net, asked.about, asked.clips = net, about, clips
+    def make_bundle(out: Path, net: nn.Module, about: object, *, store: str, clips: int, progress: object) -> Bundle:
+        asked.net, asked.about, asked.store, asked.clips = net, about, store, clips
         return open_bundle()
 
     monkeypatch.setattr(registered, "make_bundle", make_bundle)
@@ -138,6 +140,13 @@ def test_an_option_that_there_is_not_is_told_with_those_that_there_are() -> None
 def test_dear_networks_are_measured_on_fewer_clips(asked: Asked, tmp_path: Path, name: str, clips: int) -> None:
     new_bundle(tmp_path, ENTRIES[name], {})
     assert asked.clips == clips
+
+
+def test_what_its_maker_chooses_reaches_the_bundle(asked: Asked, tmp_path: Path) -> None:
+    new_bundle(tmp_path, ENTRIES["gml-s"], SMALL["gml-s"])
+    assert (asked.about.span, asked.store) == (2.0, "fp32")
+    new_bundle(tmp_path, ENTRIES["gml-s"], SMALL["gml-s"], making=Making(span=1.4, store="fp16"))
+    assert (asked.about.span, asked.store) == (1.4, "fp16")
 
 
 def test_weights_of_ones_own_are_told_with_their_hash_and_what_is_said_of_them(asked: Asked, tmp_path: Path) -> None:
@@ -237,6 +246,17 @@ def test_every_network_at_full_size_becomes_a_bundle_that_verify_accepts_and_sca
     name: str, tmp_path: Path
 ) -> None:
     assert main(["bundle", "new", name, str(tmp_path / "bundle")]) == 0
+    check_at_full_size(tmp_path)
+
+
+@pytest.mark.full
+def test_the_small_network_takes_less_than_ten_megabytes_in_16_bits(tmp_path: Path) -> None:
+    assert main(["bundle", "new", "gml-s", str(tmp_path / "bundle"), "--span", "1.4", "--store", "fp16"]) == 0
+    bundle = open_bundle(tmp_path / "bundle")
+    assert bundle.manifest.clip.span == 1.4
+    assert sum(spec.size_bytes for spec in bundle.manifest.files.values()) < 10e6
+    before, kept = build(ENTRIES["gml-s"], {}).state_dict(), network_of(bundle).state_dict()
+    assert all(torch.equal(kept[k], v.half().float() if v.ndim > 1 else v) for k, v in before.items())
     check_at_full_size(tmp_path)
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from streamguard.errors import CheckpointError, MissingPackageError
-from streamguard.weights.load import load_strictly, load_weights, save_weights
+from streamguard.weights.load import load_strictly, load_weights, rounded_to_halves, save_weights
 
 
 def net(seed: int = 0) -> nn.Sequential:
@@ -154,6 +155,34 @@ def test_same_weights_give_the_same_bytes(tmp_path: Path) -> None:
     assert list(again.state_dict()) != list(net(1).state_dict())
     save_weights(again, tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_weights_that_16_bits_hold_take_no_more_and_come_back_as_they_were(tmp_path: Path) -> None:
+    rounded = rounded_to_halves(net(1))
+    assert not equal(rounded, tensors(1))
+    for name in ("2.weight", "0.bias", "1.running_mean"):
+        tensor = rounded.state_dict()[name]
+        tensor.copy_(torch.linspace(1, 2, tensor.numel()).view(tensor.shape) / 3)  # of which they hold none
+    save_weights(rounded, tmp_path / "w", halves=True)
+    kinds = {name: each.dtype for name, each in load_file(tmp_path / "w").items()}
+    assert {name for name, kind in kinds.items() if kind == torch.float16} == {"0.weight", "3.weight"}
+    target = net()
+    load_weights(target, tmp_path / "w")
+    assert equal(target, rounded.state_dict())
+
+
+def test_rounding_changes_weights_by_what_16_bits_allow_and_nothing_else() -> None:
+    before = net(1)
+    with torch.no_grad():
+        before.get_parameter("3.weight")[0, 0] = 70_000.0  # more than they reach
+    given = {name: each.clone() for name, each in before.state_dict().items()}
+    after = rounded_to_halves(before).state_dict()
+    assert equal(before, given)
+    for name in ("0.weight", "2.weight"):
+        assert torch.equal(after[name], given[name].half().float())
+        assert 0 < (after[name] / given[name] - 1).abs().max() <= 2**-11
+    untouched = given.keys() - {"0.weight", "2.weight"}
+    assert all(torch.equal(after[name], given[name]) for name in untouched)
 
 
 def test_weights_that_are_no_numbers_are_not_saved(tmp_path: Path) -> None:
