@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import bundle_make
+from . import bundle_make, bundle_maps
 from .main import COMMANDS, Subparsers
 from .stop import ended_by_sigterm
 
@@ -29,6 +29,7 @@ verify   check, and run every graph on every backend that is installed here: the
 pack     write a folder as a zip; the same folder always gives the same bytes
 new      make one of a network of StreamGuard's, untrained or with weights of your own
 import   make one of weights that others published
+maps     measure what its heat maps are on real faces, so that they can be compared
 """
 _DEFAULT = "a folder or a zip; default: the bundle that comes with StreamGuard"
 
@@ -54,6 +55,7 @@ def add_parser(subparsers: Subparsers) -> None:
     pack.add_argument("out", type=Path, metavar="OUT.zip")
     bundle_make.add_new(actions)
     bundle_make.add_import(actions)
+    bundle_maps.add_maps(actions)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,6 +72,9 @@ def run(args: argparse.Namespace) -> int:
     elif args.action == "import":
         with ended_by_sigterm():
             bundle_make.import_published(args)
+    elif args.action == "maps":
+        with ended_by_sigterm():
+            bundle_maps.measure(args)
     else:
         out = pack_bundle(args.folder, args.out)
         print(f"packed {out} ({_size(out.stat().st_size)})")
@@ -142,6 +147,11 @@ def _graphs(manifest: Manifest) -> Iterator[str]:
         state_bytes = sum(4 * math.prod(state.shape) for state in manifest.states)
         tensors = "tensor" if len(manifest.states) == 1 else "tensors"
         yield f"step keeps {len(manifest.states)} state {tensors} for each face: {_size(state_bytes)}"
+    if manifest.maps is not None:
+        maps = manifest.maps
+        size = _size(manifest.files[maps.file].size_bytes)
+        ranges = f"measured on {maps.measured_on}" if maps.ranges else "not measured on real faces: cannot be compared"
+        yield f"maps   fp32 {maps.file} ({size}); {' and '.join(maps.kinds)}, {maps.width} x {maps.height}; {ranges}"
     for parity in manifest.parity:
         yield f"step and window differ by at most {parity.step_to_window:g} at {parity.precision}"
 

@@ -22,15 +22,16 @@ LEAST_VALUES = 1000
 
 
 def with_ranges(spec: MapsSpec, backend: MapsBackend, clips: Iterable[np.ndarray], *, measured_on: str) -> MapsSpec:
-    """The same, with the ranges that clips (R + T, H, W, 3) uint8 of real faces have. `measured_on`: which, in words.
+    """The same, with the ranges that clips (R + T, H, W, 3) uint8 of real faces have. `measured_on`: whose, in words.
     EngineError if they are too few, or if a map is the same everywhere, or holds what is no number."""
     found: dict[MapKind, list[np.ndarray]] = {kind: [] for kind in spec.kinds}
-    for crops in clips:
+    count = 0
+    for count, crops in enumerate(clips, start=1):  # noqa: B007  # it is used when all are seen
         given = backend.run(crops)
         for kind in spec.kinds:
             found[kind].append(given[kind].ravel())
     ranges = {kind: _range(backend.name, kind, parts) for kind, parts in found.items()}
-    return replace(spec, ranges=ranges, measured_on=measured_on)
+    return replace(spec, ranges=ranges, measured_on=f"{count} clips of {measured_on}")
 
 
 def _range(backend: str, kind: MapKind, parts: list[np.ndarray]) -> MapRange:

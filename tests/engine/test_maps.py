@@ -248,7 +248,7 @@ LARGE = MapsSpec(file="none.onnx", height=20, width=20, kinds=("anomaly",))
 def test_ranges_are_the_median_and_what_one_in_a_thousand_exceeds() -> None:
     values = np.random.default_rng(0).permutation(np.arange(4000, dtype=np.float32)).reshape(10, 20, 20)
     found = with_ranges(LARGE, Scripted(*values), [plain(0)] * 10, measured_on="people")
-    assert found.measured_on == "people"
+    assert found.measured_on == "10 clips of people"
     assert found.ranges["anomaly"].low == pytest.approx(1999.5)
     assert found.ranges["anomaly"].high == pytest.approx(3995, abs=0.01)
 
