@@ -248,8 +248,13 @@ class Manifest:
     """Every other file of the bundle, by its name."""
 
 
-UNTRAINED = Path(__file__).parent / "bundles" / "untrained"
-"""The bundle that comes with the package: it runs, and its scores mean nothing."""
+PACKAGED = Path(__file__).parent / "bundles"
+UNTRAINED = PACKAGED / "untrained"
+"""So that everything can be tried and tested: it runs, and its scores mean nothing. Opened by the name `untrained` too,
+unless something else lies there."""
+TRAINED = PACKAGED / "default"
+DEFAULT = TRAINED if (TRAINED / MANIFEST).is_file() else UNTRAINED
+"""What opens without a path: the trained one, where the package has it."""
 
 MOST_HOP_S = 60.0
 MOST_NAME = 1000
@@ -297,13 +302,15 @@ class Bundle:
 
 
 def open_bundle(path: str | os.PathLike[str] | None = None, *, trusted_sha256: str | None = None) -> Bundle:
-    """Open a folder or a zip, and check all of it; None: the one that comes with the package.
+    """Open a folder or a zip, and check all of it; None: the package's DEFAULT; `untrained`: its UNTRAINED.
 
     With `trusted_sha256` no other bundle.json is even parsed. A zip is unpacked below config.home_folder(), once; what
     it holds is checked each time.
     Anything that is not as it must be is a BundleError which names the file or the field.
     """
-    place = UNTRAINED if path is None else Path(path)
+    place = DEFAULT if path is None else Path(path)
+    if place == Path(UNTRAINED.name) and not os.path.lexists(place):
+        place = UNTRAINED
     refuse = partial(BundleError, str(place))
     if os.path.isdir(place):
         data = sealed_files.read_manifest(place, refuse)
@@ -339,12 +346,17 @@ def seal(folder: Path, manifest_fields: Mapping[str, Any]) -> Bundle:
     except (TypeError, ValueError) as exc:
         raise refuse(MANIFEST, f"cannot be written as JSON ({exc})") from exc
     manifest = build(Manifest, plain, refuse, fill_defaults=True)
-    text = json.dumps(dataclasses.asdict(manifest), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     try:
-        (folder / MANIFEST).write_text(f"{text}\n", encoding="utf-8", newline="\n")
+        (folder / MANIFEST).write_text(manifest_text(manifest), encoding="utf-8", newline="\n")
     except OSError as exc:
         raise refuse(MANIFEST, f"cannot be written ({exc.strerror})") from exc
     return open_bundle(folder)
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """bundle.json of a sealed bundle."""
+    text = json.dumps(dataclasses.asdict(manifest), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return f"{text}\n"
 
 
 def pack_bundle(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
