@@ -24,6 +24,7 @@ from ..errors import ConfigError, PictureError, SourceError, TraceError
 from .conditions import Facts, facts_of, leaves_alone, needs_facts, open_under
 from .observe import Observed, observe
 from .traces import RAW, Header, Trace, TraceFile, network_of
+from .untouched import without_untouched
 
 NO_FACTS = Facts(files={}, fake=None, real=None)
 
@@ -292,7 +293,11 @@ class _Tools:
                 source = open_under(self._plan.index, job.footage, job.condition, facts, Path(folder))
                 if source is None:
                     return "no face was found in it as it is, so it cannot be brought to another size"
-                return observe(source, self._engines, seconds=self._plan.seconds)
+                seen = observe(source, self._engines, seconds=self._plan.seconds)
+                return [
+                    without_untouched(self._plan.index, job.footage, job.condition, one, engine.clip)
+                    for one, engine in zip(seen, self._engines, strict=True)
+                ]
             except (SourceError, PictureError) as exc:
                 return str(exc)
 
