@@ -79,13 +79,19 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--conditions", default="raw,harmonised", metavar="A,B", help="see below; default: raw,harmonised"
     )
+    add_tracing(parser)
+    parser.add_argument("--no-pictures", action="store_true", help="leave faces out of the report")
+    parser.add_argument("--prior", type=float, metavar="P", help="judge as for a user who expects this share of fakes")
+
+
+def add_tracing(parser: argparse.ArgumentParser) -> None:
+    """What is traced, and what runs the network."""
     parser.add_argument("--held-out", default="", metavar="I/K", help="only fold I (from 0) of K folds of the people")
     parser.add_argument(
         "--seconds", type=float, default=30.0, metavar="N", help="media time of each footage; default: 30"
     )
     parser.add_argument("--limit", type=int, metavar="N", help="only so many, of all kinds alike: for a trial")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes; default: 1")
-    parser.add_argument("--no-pictures", action="store_true", help="leave faces out of the report")
     parser.add_argument("--backend", choices=get_args(BackendName), default="auto", help="as in scan")
     parser.add_argument("--graph", choices=["auto", "window", "step"], default="auto", help="as in scan")
     parser.add_argument(
@@ -94,7 +100,6 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="P,Q",
         help="as in scan; or several, such as fp32,bf16: each gets a folder of its own in OUT",
     )
-    parser.add_argument("--prior", type=float, metavar="P", help="judge as for a user who expects this share of fakes")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -103,11 +108,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    check_seconds(args.seconds)
+    check_tracing(args)
     if (args.traces is None) == (args.data is None) and args.traces is None:
         raise ConfigError("--data", "is needed, or --traces: what is to be measured?")
     if args.traces and args.held_out:
         raise ConfigError("--held-out", "chooses what is traced; with --traces that is done already")
+
+
+def check_tracing(args: argparse.Namespace) -> None:
+    check_seconds(args.seconds)
     for name in ("jobs", "limit"):
         value = getattr(args, name)
         if value is not None and value < 1:
@@ -118,14 +127,30 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _trace(args: argparse.Namespace) -> int:
-    from ..bundle import open_bundle
     from ..data.index import Index
     from ..evaluation.conditions import parse_conditions
-    from ..evaluation.traces import TraceFile, read_traces
+    from ..evaluation.traces import read_traces
+
+    bundle, files, code = trace_footage(args, parse_conditions(args.conditions), args.out)
+    if code not in (0, DATA_FAILED):
+        return code
+    index = Index.open(args.data)
+    for file in files:
+        traces = read_traces([file])
+        calibration = bundle.calibration(traces.header.graph, traces.header.precision)
+        _tell_measured(args, traces, calibration, file.parent, index)
+    return code
+
+
+def trace_footage(args: argparse.Namespace, conditions: tuple[str, ...], out: Path) -> tuple[Bundle, list[Path], int]:
+    """The bundle, a file of traces for each precision, and 0, DATA_FAILED if some footage could not be read, or the
+    code of the signal that ended it before it was done."""
+    from ..bundle import open_bundle
+    from ..data.index import Index
+    from ..evaluation.traces import TraceFile
     from ..evaluation.tracing import Plan, chosen, headers_of
     from .finders import fetch
 
-    conditions = parse_conditions(args.conditions)
     configs = _configs(args)
     bundle = open_bundle(args.bundle_place)
     index = Index.open(args.data)
@@ -141,17 +166,13 @@ def _trace(args: argparse.Namespace) -> int:
         jobs=args.jobs,
     )
     headers = headers_of(bundle, plan, fold=args.held_out, version=__version__)
-    places = [args.out if len(headers) == 1 else args.out / header.precision for header in headers]
+    places = [out if len(headers) == 1 else out / header.precision for header in headers]
     files = [TraceFile(place / TRACES, header) for place, header in zip(places, headers, strict=True)]
     _tell_plan(plan, bundle, files)
     stopped, failed = _work(plan, files)
     if stopped:
         print("stopped: run the same command again to go on", file=sys.stderr)
-        return stopped
-    for place, header in zip(places, headers, strict=True):
-        calibration = bundle.calibration(header.graph, header.precision)
-        _tell_measured(args, read_traces([place / TRACES]), calibration, place, index)
-    return DATA_FAILED if failed else 0
+    return bundle, [file.path for file in files], stopped or (DATA_FAILED if failed else 0)
 
 
 def _configs(args: argparse.Namespace) -> tuple[EngineConfig, ...]:
