@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,15 +69,21 @@ def bundle_of_weights(
     *,
     data: str,
     licence: str,
+    held_out: Iterable[str] = (),
     making: Making = AS_ALWAYS,
     progress: Progress = lambda line: None,
 ) -> Bundle:
-    """An uncalibrated one with weights under PyTorch's names. CheckpointError if they are not this network's."""
+    """An uncalibrated one with weights under PyTorch's names. CheckpointError if they are not this network's.
+
+    `held_out`: groups of people whom training never saw, as far as that is known.
+    """
     net = build(entry, options)
     progress(f"reading {shown(str(file))}")
     with _unchanged(file) as sha256:
         load_strictly(net, read_checkpoint(file), file)
-    return _of_file(out, entry, net, file, sha256, data=data, licence=licence, making=making, progress=progress)
+    data = f"{data}; weights from {shown(file.name)}, sha256 {sha256}"
+    provenance = Provenance(data=data, commit="none", licence=licence, held_out=tuple(sorted(held_out)))
+    return _of_file(out, entry, net, sha256, provenance, making=making, progress=progress)
 
 
 def bundle_of_altfreezing(out: Path, file: Path, *, progress: Progress = lambda line: None) -> Bundle:
@@ -87,8 +93,9 @@ def bundle_of_altfreezing(out: Path, file: Path, *, progress: Progress = lambda 
     progress(f"reading {shown(str(file))}")
     with _unchanged(file) as sha256:
         altfreezing.load(cast(AltFreezing, net), file)
-    about = {"data": ALTFREEZING_DATA, "licence": ALTFREEZING_LICENCE}
-    return _of_file(out, entry, net, file, sha256, **about, making=AS_ALWAYS, progress=progress)
+    data = f"{ALTFREEZING_DATA}; weights from {shown(file.name)}, sha256 {sha256}"
+    provenance = Provenance(data=data, commit="none", licence=ALTFREEZING_LICENCE)
+    return _of_file(out, entry, net, sha256, provenance, making=AS_ALWAYS, progress=progress)
 
 
 def build(entry: Entry, options: Mapping[str, str], *, seed: int = 0) -> nn.Module:
@@ -148,16 +155,12 @@ def _of_file(
     out: Path,
     entry: Entry,
     net: nn.Module,
-    file: Path,
     sha256: str,
+    provenance: Provenance,
     *,
-    data: str,
-    licence: str,
     making: Making,
     progress: Progress,
 ) -> Bundle:
-    data = f"{data}; weights from {shown(file.name)}, sha256 {sha256}"
-    provenance = Provenance(data=data, commit="none", licence=licence)
     return _make(out, entry, net, f"weights-{sha256[:12]}", provenance, trained=True, making=making, progress=progress)
 
 

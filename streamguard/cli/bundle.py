@@ -28,10 +28,11 @@ verify   check, and run every graph on every backend that is installed here: the
          the bundle's tolerances; with --sha256 accept no other bundle than that one
 pack     write a folder as a zip; the same folder always gives the same bytes
 new      make one of a network of StreamGuard's, untrained or with weights of your own
+trained  make one of what `streamguard train` made
 import   make one of weights that others published
 maps     measure what its heat maps are on real faces, so that they can be compared
 """
-_DEFAULT = "a folder or a zip; default: the bundle that comes with StreamGuard"
+_DEFAULT = "a folder, a zip, or `untrained`; default: the bundle that comes with StreamGuard"
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -54,6 +55,7 @@ def add_parser(subparsers: Subparsers) -> None:
     pack.add_argument("folder", type=Path, metavar="FOLDER")
     pack.add_argument("out", type=Path, metavar="OUT.zip")
     bundle_make.add_new(actions)
+    bundle_make.add_trained(actions)
     bundle_make.add_import(actions)
     bundle_maps.add_maps(actions)
 
@@ -69,6 +71,9 @@ def run(args: argparse.Namespace) -> int:
     elif args.action == "new":
         with ended_by_sigterm():
             bundle_make.new(args)
+    elif args.action == "trained":
+        with ended_by_sigterm():
+            bundle_make.trained(args)
     elif args.action == "import":
         with ended_by_sigterm():
             bundle_make.import_published(args)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
 import time
@@ -41,6 +42,14 @@ Every tensor of the file must be the network's, and every one of the network in 
 The bundle is UNCALIBRATED: its scores rank faces, and say of none how likely it is fake. So there is no p_fake, and no
 face is called real or fake, until it is calibrated.
 """
+_TRAINED = """\
+Makes a bundle of what `streamguard train` left in a folder: its network, its weights, the span of its crops, and whom
+it never saw, so that `evaluate` tests it on nobody else.
+
+  streamguard train gml-s --data DIR --held-out 0/3 --out run
+  streamguard bundle trained run fold-0 --store fp16
+  streamguard evaluate fold-0 --data DIR --out results
+"""
 IMPORTS = ("altfreezing",)
 PACKAGES = ("torch", "safetensors", "onnx", "onnxscript")
 
@@ -64,12 +73,7 @@ def add_new(actions: Subparsers) -> None:
         metavar="SCALES",
         help="side of the square that its crops show, in sizes of the face: 1 to 2; default: 2",
     )
-    new.add_argument(
-        "--store",
-        choices=["fp32", "fp16"],
-        default="fp32",
-        help="what a weight takes on the disk; fp16 halves the bundle and rounds the weights; default: fp32",
-    )
+    _add_store(new)
     new.add_argument("--seed", type=int, metavar="N", help="of the random weights; default: 0")
     new.add_argument(
         "--weights",
@@ -77,8 +81,35 @@ def add_new(actions: Subparsers) -> None:
         metavar="FILE",
         help="trained weights instead: .safetensors, or what torch.save wrote",
     )
-    new.add_argument("--data", metavar="TEXT", help="what these were trained on, for the bundle's account")
-    new.add_argument("--licence", metavar="TEXT", help="what these may be used for, likewise")
+    _add_account(new)
+
+
+def add_trained(actions: Subparsers) -> None:
+    trained = actions.add_parser(
+        "trained",
+        help="make one of what was trained",
+        description=_TRAINED,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    trained.add_argument("run", type=Path, metavar="RUN", help="folder that `streamguard train` wrote")
+    trained.add_argument("out", type=Path, metavar="OUT", help="folder")
+    trained.add_argument("--stage", type=int, metavar="N", help="the weights at the end of stage N; default: the last")
+    _add_store(trained)
+    _add_account(trained)
+
+
+def _add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--store",
+        choices=["fp32", "fp16"],
+        default="fp32",
+        help="what a weight takes on the disk; fp16 halves the bundle and rounds the weights; default: fp32",
+    )
+
+
+def _add_account(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", metavar="TEXT", help="what these were trained on, for the bundle's account")
+    parser.add_argument("--licence", metavar="TEXT", help="what these may be used for, likewise")
 
 
 def add_import(actions: Subparsers) -> None:
@@ -105,8 +136,7 @@ def new(args: argparse.Namespace) -> None:
         said = getattr(args, name)
         if args.weights is None and said is not None:
             raise ConfigError(f"--{name}", "is said of --weights, and there are none")
-        if said is not None and not said.isprintable():  # no bundle would take it, minutes later
-            raise ConfigError(f"--{name}", "must be one line of printable text")
+    _check_account(args)
     _check_span(args.span, entry)
     _check_out(args.out)
     _need_packages("`streamguard bundle new`")
@@ -126,6 +156,34 @@ def new(args: argparse.Namespace) -> None:
             making=making,
             progress=_progress(),
         )
+    _tell(bundle, args.out)
+
+
+def trained(args: argparse.Namespace) -> None:
+    from ..training.recipe import read_recipe
+    from ..training.train import GROUPS, RECIPE, WEIGHTS
+
+    _check_account(args)
+    _check_out(args.out)
+    _need_packages("`streamguard bundle trained`")
+    from streamguard_export.registered import Making, bundle_of_weights
+
+    recipe = read_recipe(str(args.run / RECIPE))
+    file = args.run / (WEIGHTS if args.stage is None else f"stage-{args.stage}.safetensors")
+    if not file.is_file():
+        there = ", ".join(sorted(path.name for path in args.run.glob("*.safetensors"))) or "no weights yet"
+        raise ConfigError("RUN", f"{file} does not exist; there is {there}")
+    bundle = bundle_of_weights(
+        args.out,
+        recipe.entry,
+        recipe.options,
+        file,
+        data=args.data or "not said",
+        licence=args.licence or "not said",
+        held_out=_held_out(args.run / GROUPS),
+        making=Making(span=recipe.net.span if recipe.entry.recipe == "square" else 2.0, store=args.store),
+        progress=_progress(),
+    )
     _tell(bundle, args.out)
 
 
@@ -157,6 +215,21 @@ def _options(given: list[str]) -> Mapping[str, str]:
             raise ConfigError("--option", f"must be NAME=VALUE, not {each}")
         options[name] = value
     return options
+
+
+def _held_out(path: Path) -> list[str]:
+    try:
+        groups = json.loads(path.read_text(encoding="utf-8"))["held_out"]
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise ConfigError("RUN", f"{path} does not say who was held out: {' '.join(str(exc).split())}") from exc
+    return [str(group) for group in groups]
+
+
+def _check_account(args: argparse.Namespace) -> None:
+    for name in ("data", "licence"):
+        said = getattr(args, name)
+        if said is not None and not said.isprintable():  # no bundle would take it, minutes later
+            raise ConfigError(f"--{name}", "must be one line of printable text")
 
 
 def _check_span(span: float, entry: Entry) -> None:

@@ -94,6 +94,43 @@ def test_what_nobody_says_of_weights_is_not_made_up(asked: Asked) -> None:
     assert asked.keywords == {"data": "not said", "licence": "not said", "making": registered.Making()}
 
 
+def trained_run(folder: Path) -> Path:
+    from streamguard.training.recipe import read_recipe, recipe_as_text
+
+    folder.mkdir()
+    recipe = read_recipe("gml-s", ["net.span=1.5", "net.options.size_px=96"])
+    (folder / "recipe.toml").write_text(recipe_as_text(recipe))
+    (folder / "groups.json").write_text('{"trained": ["ann"], "held_out": ["cid", "bob"]}')
+    for name in ("stage-1.safetensors", "weights.safetensors"):
+        (folder / name).touch()
+    return folder
+
+
+@pytest.mark.parametrize(("given", "file"), [([], "weights.safetensors"), (["--stage", "1"], "stage-1.safetensors")])
+def test_trained_hands_on_what_the_run_says_of_itself(
+    asked: Asked, tmp_path: Path, given: list[str], file: str
+) -> None:
+    run = trained_run(tmp_path / "run")
+    assert main(["bundle", "trained", str(run), "out", "--store", "fp16", *given]) == 0
+    assert asked.name == "bundle_of_weights"
+    assert asked.args[:2] == (Path("out"), ENTRIES["gml-s"])
+    assert asked.args[3] == run / file
+    assert asked.args[2]["size_px"] == "96"
+    assert sorted(asked.keywords["held_out"]) == ["bob", "cid"]
+    assert (asked.keywords["making"].span, asked.keywords["making"].store) == (1.5, "fp16")
+
+
+def test_trained_names_what_a_run_lacks(asked: Asked, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = trained_run(tmp_path / "run")
+    assert main(["bundle", "trained", str(run), "out", "--stage", "7"]) == 2
+    assert "stage-7.safetensors does not exist; there is stage-1.safetensors, weights.safetensors" in (
+        capsys.readouterr().err
+    )
+    (run / "groups.json").write_text("{}")
+    assert main(["bundle", "trained", str(run), "out"]) == 2
+    assert "groups.json does not say who was held out" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("weights", [[], ["--weights", "mine.safetensors"]])
 def test_what_its_maker_chooses_is_handed_on(asked: Asked, weights: list[str]) -> None:
     assert main(["bundle", "new", "gml-s", "out", "--span", "1.4", "--store", "fp16", *weights]) == 0
