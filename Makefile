@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-full check bench proto docs clean models
+.PHONY: help setup demo test test-full check bench proto docs clean models train-default
 
 help:
 	@echo "New here? Type: make demo    (sets up a virtual environment, scans a test video, and writes a report of it)"
@@ -18,6 +18,7 @@ help:
 	@echo "  make test-full  the tests with long counts, and memory over 200,000 frames (about an hour)"
 	@echo "  make check      lint, format, types, and whether generated code is fresh"
 	@echo "  make bench      measure; results go to benchmarks/results"
+	@echo "  make train-default DATA=...  train, test and calibrate the bundle that comes along, in out/default (about two hours)"
 	@echo "  make proto      write streamguard/v1 from proto/ anew"
 	@echo "  make docs       take the pictures in docs/ anew (needs Chromium), and check that the docs link to what exists"
 	@echo "  make clean      remove the virtual environment and everything that was built"
@@ -47,6 +48,11 @@ check: $(VENV)/.stamp-test
 bench: setup
 	set -e; for file in $(filter-out %/common.py %/soak.py %/readme.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$file; done
 	$(BIN)/python benchmarks/readme.py
+
+# Footage as `streamguard data prepare` takes it. Stopped and started again it goes on.
+DATA ?= ../shared/data
+train-default: setup
+	$(BIN)/python export/train_default.py --data $(DATA)
 
 proto: $(VENV)/.stamp-test
 	$(BIN)/python proto/generate.py

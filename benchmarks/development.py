@@ -83,7 +83,7 @@ def measured(name: str, seed: int, args: argparse.Namespace, held_out: Path) -> 
             how += [part for change in changes for part in ("--set", change)]
         command("train", *how, "--data", args.data, "--out", run, "--threads", 1)
     if not (bundle / "bundle.json").exists():
-        command("bundle", "new", "--run", run, bundle, "--store", "fp16")
+        command("bundle", "trained", run, bundle, "--store", "fp16")
     evaluation = out / "evaluation.json"
     if not evaluation.exists():
         command(

@@ -1,0 +1,233 @@
+"""Makes the bundle that comes with StreamGuard: `make train-default`, or `python export/train_default.py --help`.
+
+Every step is a command of streamguard that anyone can run; this file only says in which order, and with what.
+
+    prepare      footage -> faces, once
+    train        one network for each fold of people, which never sees them, and one that sees all of them; two versions
+                 come of each run: "pseudo" (pseudo-fakes only) and "genuine" (then genuine fakes as well)
+    bundle       each version of each run as a bundle, not calibrated
+    trace        each fold's network looks at the people whom it never saw; merged, this is what is known of a version
+    choose       the better version, by these cross-fitted numbers
+    calibrate    by the chosen version's traces, for the network that was trained on all
+    evaluate     the numbers of the model card, by the same traces
+
+What is done is not done again: it can be stopped and started at any time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RECIPE = ROOT / "export" / "recipes" / "default.toml"
+GROUPS = ROOT / "export" / "recipes" / "development_groups.tsv"
+SHIPPED = ROOT / "streamguard" / "bundles" / "default"
+RESULTS = ROOT / "benchmarks" / "results"
+FOLDS = 3
+WHOLE = "all"
+VERSIONS = {"pseudo": 2, "genuine": 4}
+"""Each version, and after which of the recipe's stages its weights are taken."""
+SEEN = {"pseudo": "pseudo-fakes of real footage", "genuine": "pseudo-fakes of real footage, then genuine fakes"}
+FALSE_POSITIVES = "0.02"
+"""Share of real faces that may be accused."""
+SECONDS = 12
+"""Of each footage: what is said soon is what counts, and longer calls are few."""
+HEADS = "talking head"
+"""In the names of methods."""
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""Two networks are trained at a time: two threads that wait for each other are slower."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Where everything lies while it is made, and how much may run at a time."""
+
+    data: Path
+    folder: Path
+    jobs: int
+    settings: tuple[str, ...]
+    """Changes to the recipe, KEY=VALUE."""
+
+    @property
+    def prepared(self) -> Path:
+        return self.folder / "data"
+
+    def run(self, fold: str) -> Path:
+        return self.folder / "runs" / fold
+
+    def bundle(self, version: str, fold: str) -> Path:
+        return self.folder / "bundles" / f"{version}-{fold}"
+
+    def traced(self, version: str, fold: str) -> Path:
+        return self.folder / "traces" / f"{version}-{fold}"
+
+    def traces(self, version: str, precision: str) -> list[Path]:
+        return [self.traced(version, fold) / precision / "traces.jsonl" for fold in folds()]
+
+    @property
+    def made(self) -> Path:
+        return self.folder / "default"
+
+
+def folds() -> list[str]:
+    return [f"fold-{i}" for i in range(FOLDS)]
+
+
+def main() -> None:
+    work = _arguments()
+    began_s = time.monotonic()
+
+    def told(step: str) -> None:
+        print(f"[{(time.monotonic() - began_s) / 60:5.1f} min] {step}", flush=True)
+
+    work.folder.mkdir(parents=True, exist_ok=True)
+    told(f"prepare {work.data}")
+    _command("data", "prepare", work.data, "--out", work.prepared, "--groups", GROUPS, "--jobs", work.jobs)
+    told(f"train {FOLDS} folds and the whole")
+    with ThreadPoolExecutor(work.jobs) as pool:
+        list(pool.map(lambda number: _train(work, number), range(FOLDS + 1)))
+    told("bundles")
+    for version in VERSIONS:
+        for fold in [*folds(), WHOLE]:
+            _bundle(work, version, fold)
+    for version in VERSIONS:
+        told(f"trace version {version}")
+        for fold in folds():
+            _trace(work, version, fold)
+    chosen, numbers = _choose(work)
+    told(f"calibrate version {chosen}: {numbers}")
+    _calibrate(work, chosen)
+    told("evaluate")
+    _evaluate(work, chosen)
+    told(f"done: {work.made}")
+    print(f"to ship it: python export/train_default.py --data {work.data} --work {work.folder} --install")
+
+
+def _train(work: Work, number: int) -> None:
+    fold = [*folds(), WHOLE][number]
+    run = work.run(fold)
+    if (run / "weights.safetensors").exists():
+        return
+    if (run / "recipe.toml").exists():
+        how: list[object] = ["--resume"]
+    else:
+        how = [RECIPE, *(part for change in work.settings for part in ("--set", change))]
+        how += [] if fold == WHOLE else ["--held-out", f"{number}/{FOLDS}"]
+    _command("train", *how, "--data", work.prepared, "--out", run, "--threads", 1)
+
+
+def _bundle(work: Work, version: str, fold: str) -> None:
+    out = work.bundle(version, fold)
+    if (out / "bundle.json").exists():
+        return
+    about = f"StreamGuard's development set, {SEEN[version]}; started from EfficientNet-Lite0's ImageNet weights"
+    _command(
+        *("bundle", "trained", work.run(fold), out, "--stage", VERSIONS[version], "--store", "fp16"),
+        *("--data", about, "--licence", "Apache-2.0"),
+    )
+
+
+def _described(version: str) -> str:
+    return {"pseudo": "pseudo-fakes of real footage", "genuine": "pseudo-fakes of real footage, and genuine fakes"}[
+        version
+    ]
+
+
+def _trace(work: Work, version: str, fold: str) -> None:
+    out = work.traced(version, fold)
+    if (out / "done").exists():
+        return
+    _command(
+        *("evaluate", work.bundle(version, fold), "--data", work.prepared, "--out", out, "--seconds", SECONDS),
+        *("--conditions", "raw,harmonised", "--precision", "fp32,bf16", "--jobs", work.jobs, "--no-pictures"),
+    )
+    (out / "done").touch()
+
+
+def _choose(work: Work) -> tuple[str, str]:
+    """The version that ranks better: live swaps against their twins, and talking heads harmonised, counted alike."""
+    found = {}
+    for version in VERSIONS:
+        out = work.folder / "chosen" / version
+        _command("evaluate", "--traces", *work.traces(version, "fp32"), "--out", out, "--no-pictures")
+        evaluation = json.loads((out / "evaluation.json").read_text())
+        raw, harmonised = (_condition(evaluation, name) for name in ("raw", "harmonised"))
+        found[version] = (raw["pairs"]["auc"]["value"] + _method(harmonised, HEADS)["auc"]["value"]) / 2
+    chosen = max(found, key=lambda version: found[version])
+    return chosen, ", ".join(f"{version} {value:.3f}" for version, value in found.items())
+
+
+def _condition(evaluation: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(one for one in evaluation["conditions"] if one["name"] == name)
+
+
+def _method(condition: dict[str, Any], part: str) -> dict[str, Any]:
+    return next(one for one in condition["methods"] if part in one["name"])
+
+
+def _calibrate(work: Work, version: str) -> None:
+    traces = [path for precision in ("fp32", "bf16") for path in work.traces(version, precision)]
+    _command(
+        *("calibrate", work.bundle(version, WHOLE), "--cross-fitted", "--out", work.made, "--replace"),
+        *("--false-positive-rate", FALSE_POSITIVES, "--report", work.folder / "calibration.html"),
+        *("--traces", *traces),
+    )
+    groups = json.loads((work.run(WHOLE) / "groups.json").read_text())["trained"]
+    _command("bundle", "maps", work.made, "--data", work.prepared, "--out", work.made, "--groups", *groups)
+
+
+def _evaluate(work: Work, version: str) -> None:
+    """What the model card says: of the folds' networks, with the shipped calibration."""
+    for name in VERSIONS:
+        bundle = [work.made] if name == version else []
+        out = work.folder / "evaluation" / name
+        _command("evaluate", *bundle, "--traces", *work.traces(name, "bf16"), "--out", out, "--no-pictures")
+
+
+def _arguments() -> Work:
+    parser = argparse.ArgumentParser(
+        description="Trains, tests and calibrates the bundle that comes with StreamGuard.",
+        epilog="Run it again to go on where it was stopped. It takes about two hours on two cores.",
+    )
+    parser.add_argument("--data", type=Path, required=True, help="footage, as `streamguard data prepare` takes it")
+    parser.add_argument("--work", type=Path, default=Path("out/default"), help="folder for everything that is made")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="at a time")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change the recipe, for a trial"
+    )
+    parser.add_argument("--install", action="store_true", help="put what was made into the package, with its numbers")
+    args = parser.parse_args()
+    work = Work(data=args.data.resolve(), folder=args.work.resolve(), jobs=args.jobs, settings=tuple(args.set))
+    if args.install:
+        _install(work)
+        raise SystemExit
+    return work
+
+
+def _install(work: Work) -> None:
+    shutil.rmtree(SHIPPED, ignore_errors=True)
+    shutil.copytree(work.made, SHIPPED)
+    for name in VERSIONS:
+        shutil.copy(work.folder / "evaluation" / name / "evaluation.json", RESULTS / f"default_{name}.json")
+
+
+def _command(*words: object) -> None:
+    """One of streamguard's. Its own words stand on the terminal, and if it fails this ends as well."""
+    print("$ streamguard", *words, flush=True)
+    done = subprocess.run([sys.executable, "-m", "streamguard", *map(str, words)], env={**os.environ, **ONE_THREAD})
+    if done.returncode:
+        raise SystemExit(f"`streamguard {words[0]}` ended with {done.returncode}; what was done before it is kept")
+
+
+if __name__ == "__main__":
+    main()
