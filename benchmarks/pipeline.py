@@ -5,7 +5,7 @@
               grid, slots, batches, verdicts, events, queues or threads
     pipeline  open_source -> Session -> windows, and with a network -> Engine -> scores
 
-Each is measured without a network and with the packaged one (untrained, and smaller than real ones: a larger network
+Each is measured without a network and with the untrained one of the package (smaller than real ones: a larger network
 makes the ratio smaller). All run in this process on the same file, in turns, and are compared by the time that they
 take, and by CPU seconds of all threads: the pipeline decodes on a thread of its own, so it takes less time than its CPU
 seconds say. Run it with `make bench` or `python benchmarks/pipeline.py`; the goals are ratios of at most 1.2 and, with
@@ -27,7 +27,7 @@ import av
 import numpy as np
 from common import one_face_scene, percentiles, save, write_clip
 
-from streamguard.bundle import open_bundle
+from streamguard.bundle import UNTRAINED, open_bundle
 from streamguard.config import ClipConfig, SessionConfig
 from streamguard.crop import follow_square
 from streamguard.engine.backend import Backend
@@ -195,7 +195,7 @@ def main() -> None:
         write_clip(path, one_face_scene(), seconds=args.seconds)
         plain = Tools(detector=open_detector(), mesher=open_mesher(), engine=None)
         results |= compare(path, plain, args.rounds)
-        with Engine(open_bundle()) as engine:
+        with Engine(open_bundle(UNTRAINED)) as engine:
             backend = engine.backend
             about = f"{engine.bundle.name}, {backend.graph}, {backend.precision}, {backend.name}, untrained"
             results["with_network"] = {

@@ -64,7 +64,7 @@ def sentences() -> dict[str, str]:
             f"Following one face in 720p takes {time['median']:.2f} times as long as a bare loop with the\n"
             "  same decoding, detector calls and crops (worst round"
             f" {time['worst']:.2f}), and {cpu['median']:.2f} times its CPU (worst {cpu['worst']:.2f}).\n"
-            "  With the packaged network, small and run as often on both sides: "
+            "  With the untrained network, small and run as often on both sides: "
             f"{scored_time['median']:.2f} times as long (worst\n"
             f"  {scored_time['worst']:.2f}), {scored_cpu['median']:.2f} times the CPU"
             f" (worst {scored_cpu['worst']:.2f})\n"

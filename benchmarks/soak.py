@@ -5,7 +5,7 @@
 
 push: the same few pictures are pushed as numpy RGB at changing sizes, read back and fed to a session.
 decode: one short H.264 clip with a resolution change and a rotation of formats is opened again and again.
-detector: such clips as streams of one StreamDetector, scored by the packaged network; a quarter of the frames.
+detector: such clips as streams of one StreamDetector, scored by the untrained network; a quarter of the frames.
 The slope is a straight line through the samples after the first third, in KiB per 1,000 frames; a leak of one
 640x360 picture every 1,000 frames would be 338.
 """
@@ -26,6 +26,7 @@ import av
 import numpy as np
 from common import one_face_scene, rss_mib, save, write_clip
 
+from streamguard.bundle import UNTRAINED
 from streamguard.config import ClipConfig, FacesConfig, SessionConfig
 from streamguard.detector import StreamDetector
 from streamguard.events import EndOfStream
@@ -81,7 +82,7 @@ def detect(frames: int, folder: Path) -> Iterator[int]:
     path = folder / "detected.mp4"
     write_clip(path, one_face_scene(640, 360, 90), seconds=20)
     done = 0
-    with StreamDetector(on_event=lambda event: None) as detector:
+    with StreamDetector(on_event=lambda event: None, bundle=UNTRAINED) as detector:
         while done < frames:
             for event in detector.watch(path):
                 if isinstance(event.kind, EndOfStream):

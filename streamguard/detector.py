@@ -57,9 +57,9 @@ class DetectorStatistics:
 class StreamDetector:
     """Safe to use from any thread, inside a running event loop, and to close twice. Several may live in one process.
 
-    `bundle`: a folder, a zip, or one that was opened; None: the one that comes with StreamGuard. `backend` is for tests
-    and for backends of your own; else `config.engine` says which. Making a detector reads models and compiles them,
-    which takes a second or two.
+    `bundle`: a folder, a zip, `untrained`, or one that was opened; None: the one that comes with StreamGuard. `backend`
+    is for tests and for backends of your own; else `config.engine` says which. Making a detector reads models and
+    compiles them, which takes a second or two.
     """
 
     def __init__(

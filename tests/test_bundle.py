@@ -21,6 +21,7 @@ import pytest
 from streamguard import bundle as bundle_module
 from streamguard import sealed_files
 from streamguard.bundle import (
+    UNTRAINED,
     Bundle,
     FileSpec,
     MapRange,
@@ -241,8 +242,19 @@ def test_a_bundle_from_before_there_were_spans_looks_at_two_face_scales(tmp_path
 
 
 def test_without_a_path_it_is_the_one_of_the_package(toy: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundle_module, "UNTRAINED", toy.folder)
+    monkeypatch.setattr(bundle_module, "DEFAULT", toy.folder)
     assert open_bundle() == toy
+
+
+def test_the_untrained_one_is_known_by_its_name_unless_something_lies_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert open_bundle("untrained") == open_bundle(Path("untrained")) == open_bundle(UNTRAINED)
+    with pytest.raises(BundleError, match="there is no such folder"):
+        open_bundle(tmp_path / "untrained")
+    toy = make_toy(tmp_path / "untrained")
+    assert open_bundle("untrained").sha256 == toy.sha256
 
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:

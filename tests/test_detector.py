@@ -430,8 +430,8 @@ def test_no_thread_is_left_behind(clip: Path) -> None:
     assert left == []
 
 
-def test_the_packaged_bundle_is_untrained_and_says_so_in_every_score(clip: Path) -> None:
-    with StreamDetector() as watching:
+def test_an_untrained_bundle_says_so_in_every_score(clip: Path) -> None:
+    with StreamDetector(bundle="untrained") as watching:
         assert not watching.trained
         scores = [event.kind for event in watching.watch(clip) if isinstance(event.kind, Score)]
     assert len(scores) > 5
@@ -450,7 +450,7 @@ def test_a_program_that_forgets_to_close_still_ends(clip: Path) -> None:
     done = program(
         """
         import sys, streamguard as sg
-        detector = sg.StreamDetector(on_event=lambda event: None)
+        detector = sg.StreamDetector(on_event=lambda event: None, bundle='untrained')
         call = detector.open_stream('call')
         for event in detector.watch(sys.argv[1]): break
         print('done')
@@ -462,7 +462,7 @@ def test_a_program_that_forgets_to_close_still_ends(clip: Path) -> None:
 
 ENDS_AT_WORK = """
     import sys, time, streamguard as sg
-    detector = sg.StreamDetector(on_event=lambda event: None)
+    detector = sg.StreamDetector(on_event=lambda event: None, bundle='untrained')
     streams = [detector.watch(sys.argv[1], stream_id=str(index)) for index in range(3)]
     until = int(sys.argv[2])
     while streams[0].statistics().session.frames < until and streams[0].statistics().alive:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from streamguard.assets import asset_path
-from streamguard.bundle import Graph, open_bundle
+from streamguard.bundle import UNTRAINED, Graph, open_bundle
 from streamguard.config import EngineConfig, SessionConfig
 from streamguard.engine.engine import Engine, Seat
 from streamguard.events import EndOfStream, Score, StreamUp, VerdictChanged
@@ -27,7 +27,7 @@ from streamguard.testing import EventRecorder, ScriptedSource
 from streamguard.values import Frame, Window
 
 SECONDS = 6.0
-BUNDLE = open_bundle()
+BUNDLE = open_bundle(UNTRAINED)
 
 
 @pytest.fixture(scope="module")

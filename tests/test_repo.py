@@ -27,7 +27,22 @@ MEDIA = {
     ".gif",
     ".webp",
 }
-MODELS = {".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".tflite", ".onnx", ".engine", ".bin"}
+MODELS = {
+    ".pt",
+    ".pth",
+    ".pkl",
+    ".pickle",
+    ".ckpt",
+    ".joblib",
+    ".npy",
+    ".npz",
+    ".tflite",
+    ".onnx",
+    ".engine",
+    ".bin",
+    ".safetensors",
+}
+BUNDLES = {"streamguard/bundles/default", "streamguard/bundles/untrained"}
 LARGEST_MEDIA_BYTES = 200_000
 
 
@@ -96,10 +111,12 @@ def test_media_is_small_unless_it_is_a_picture_of_the_docs() -> None:
     assert large == []
 
 
-def test_no_trained_network_and_no_pickle_is_in_the_repository() -> None:
-    """But for the bundle that is never trained: tests/test_untrained.py makes it again, from a seed."""
+def test_no_network_and_no_pickle_is_in_the_repository_but_in_the_two_bundles_of_the_package() -> None:
+    """test_untrained.py makes one of them again, from a seed; test_default.py says what the other must be."""
     found = [path.relative_to(ROOT) for path in FILES if path.suffix.lower() in MODELS]
-    assert [str(path) for path in found if path.parent.as_posix() != "streamguard/bundles/untrained"] == []
+    assert [str(path) for path in found if path.parent.as_posix() not in BUNDLES] == []
+    there = {path.relative_to(ROOT).parent.as_posix() for path in FILES if path.name == "bundle.json"}
+    assert there <= BUNDLES
 
 
 def test_no_code_opens_pickles() -> None:

@@ -1,4 +1,4 @@
-"""The bundle that comes with the package is what streamguard_export.untrained makes, and is packaged."""
+"""The untrained bundle that comes with the package is what streamguard_export.untrained makes, and is packaged."""
 
 from __future__ import annotations
 
@@ -26,22 +26,21 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return untrained.make(tmp_path_factory.mktemp("untrained") / "bundle")
 
 
-def test_it_is_the_one_that_opens_without_a_path() -> None:
-    bundle = open_bundle()
-    assert bundle.folder == UNTRAINED
+def test_it_says_that_it_is_not_trained() -> None:
+    bundle = open_bundle(UNTRAINED)
     assert bundle.manifest.trained is False
     assert bundle.manifest.calibrations == ()
     assert bundle.manifest.provenance.data == "none"
 
 
 def test_committed_files_are_what_is_made_now(made: Bundle) -> None:
-    committed = open_bundle()
+    committed = open_bundle(UNTRAINED)
     for name in ("weights.bin", "window.onnx", "step.onnx"):
         assert (committed.folder / name).read_bytes() == (made.folder / name).read_bytes(), f"{name} is stale"
 
 
 def test_committed_manifest_says_what_is_made_now_but_for_what_was_measured(made: Bundle) -> None:
-    now, then = made.manifest, open_bundle().manifest
+    now, then = made.manifest, open_bundle(UNTRAINED).manifest
     for name in ("network", "version", "trained", "clip", "colour", "output", "states", "net", "provenance", "files"):
         assert getattr(now, name) == getattr(then, name)
     assert {graph: set(specs) for graph, specs in now.graphs.items()} == {
@@ -53,7 +52,7 @@ def test_committed_manifest_says_what_is_made_now_but_for_what_was_measured(made
 
 
 def test_scores_are_those_of_what_is_made_now(made: Bundle) -> None:
-    committed = open_bundle()
+    committed = open_bundle(UNTRAINED)
     clips = sample_clips(committed.manifest.clip, 2)
     scores = [
         window_scores(OpenVinoBackend(bundle, "window", "fp32"), bundle.manifest, clips) for bundle in (committed, made)

@@ -1,4 +1,4 @@
-"""Makes the bundle that comes with the package: python -m streamguard_export.untrained [OUT]
+"""Makes the untrained bundle that comes with the package: python -m streamguard_export.untrained [OUT]
 
 It is nets/toy.py with the weights of a fixed seed: everything can be run and measured with it, and its scores mean
 nothing. The same code makes the same bundle.

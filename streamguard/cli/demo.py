@@ -22,7 +22,7 @@ Makes a video by code from one public-domain photograph (NASA, by way of scikit-
 on the right the same with its inner face faked, as a face swap does it. Then scans it as `streamguard scan` would.
 
 An animated still is synthetic itself, on both sides. The demo shows the machinery: faces, identities, scores, states
-and the report. It proves nothing about detection, and the network that comes with StreamGuard is not trained.
+and the report. It proves nothing about detection, whatever is thought of the two faces.
 
 With --webcam it watches you instead, for {WEBCAM_S:g} seconds, as `streamguard watch webcam` would. Nothing leaves this
 machine.

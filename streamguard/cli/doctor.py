@@ -22,6 +22,7 @@ from ..cores import load_openvino, usable_cores
 from .main import COMMANDS, Subparsers
 
 if TYPE_CHECKING:
+    from ..bundle import Bundle
     from ..engine.backend import Backend
 
 State = Literal["ok", "missing", "broken"]
@@ -359,11 +360,19 @@ def _network() -> Iterator[Finding]:
     except StreamGuardError as exc:
         yield Finding(name="bundle", state="broken", detail=str(exc), remedy=remedy, required=True)
         return
-    worth = "trained" if bundle.manifest.trained else "NOT trained: its scores mean nothing, and nobody is judged"
-    yield Finding(name="bundle", state="ok", detail=f"{bundle.name}, {worth}", required=True)
+    yield Finding(name="bundle", state="ok", detail=f"{bundle.name}, {_worth(bundle, backend)}", required=True)
     how = f"{backend.graph} graph in {backend.precision} by {backend.name}"
     state: State = "ok" if runs else "broken"
     yield Finding(name="network", state=state, detail=how, remedy="" if runs else remedy, required=True)
+
+
+def _worth(bundle: Bundle, backend: Backend) -> str:
+    """What its scores are worth on this machine."""
+    if not bundle.manifest.trained:
+        return "NOT trained: its scores mean nothing, and nobody is judged"
+    if bundle.calibration(backend.graph, backend.precision) is None:
+        return f"trained, NOT calibrated for its {backend.graph} graph in {backend.precision}: nobody is judged"
+    return "trained and calibrated"
 
 
 def tried(backend: Backend, size_px: int, crops: int) -> bool:

@@ -45,7 +45,8 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         "--bundle",
         type=Path,
         metavar="PATH",
-        help="the network: a folder or a zip; default: the one that comes with StreamGuard, which is not trained",
+        help="the network: a folder, a zip, or `untrained`, which judges nobody; default: the one that comes with "
+        "StreamGuard",
     )
     parser.add_argument(
         "--backend",

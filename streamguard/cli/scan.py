@@ -49,7 +49,8 @@ Exit codes:
   130  interrupted (Ctrl-C), 143 by SIGTERM: the files of what was seen until then are finished
   141  whoever read the output has left
 
-The network that comes with StreamGuard is not trained: with it nobody is judged, and every output says so.
+Which network judges: --bundle; `streamguard bundle inspect` tells what the one is that comes with StreamGuard. With one
+that is not trained, or not calibrated, nobody is judged, and every output says so.
 """
 
 

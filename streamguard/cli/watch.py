@@ -45,7 +45,8 @@ With --out: report.html, annotated.mp4 (boxes, names, scores), timeline.png and 
 score). Ctrl-C or SIGTERM ends it and finishes the files.
 
 Exit codes are those of scan: 10 if somebody was LIKELY_FAKE at some time, 0 if nobody was, 130 after Ctrl-C.
-The network that comes with StreamGuard is not trained: with it nobody is judged, and every output says so.
+Which network judges: --bundle; `streamguard bundle inspect` tells what the one is that comes with StreamGuard. With one
+that is not trained, or not calibrated, nobody is judged, and every output says so.
 """
 
 

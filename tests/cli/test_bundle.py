@@ -20,7 +20,7 @@ from tests.test_bundle import make_toy, toy_fields, write_files
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bundle:
     monkeypatch.setenv("STREAMGUARD_HOME", str(tmp_path / "home"))
     bundle = make_toy(tmp_path / "toy")
-    monkeypatch.setattr(bundle_module, "UNTRAINED", bundle.folder)
+    monkeypatch.setattr(bundle_module, "DEFAULT", bundle.folder)
     return bundle
 
 
@@ -142,6 +142,11 @@ def test_verify_is_content_with_a_sound_bundle(capsys: pytest.CaptureFixture[str
     first, second, *_ = capsys.readouterr().out.splitlines()
     assert first.startswith("untrained 1: bundle.json, 3 files (")
     assert second == f"sha256 {sha256}"
+
+
+def test_the_untrained_one_is_known_by_name(toy: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bundle", "inspect", "untrained"]) == 0
+    assert capsys.readouterr().out.startswith("untrained 1: NOT TRAINED, its scores mean nothing\n")
 
 
 def test_verify_refuses_a_graph_that_nothing_can_run(toy: Bundle, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from streamguard import assets, bundle
+from streamguard.bundle import Graph
 from streamguard.cli import doctor
 from streamguard.cli.doctor import Finding, frames_decoded, sample_clip
 from streamguard.cli.main import main
 from streamguard.errors import BundleError
-from streamguard.testing import FakeBackend
+from streamguard.testing import FakeBackend, fake_bundle
 
 
 def findings_of(check: str) -> dict[str, Finding]:
@@ -155,6 +156,18 @@ def test_network_names_the_bundle_and_runs_it() -> None:
     assert found["bundle"].detail.startswith("untrained 1, NOT trained")
     assert found["network"].state == "ok"
     assert "by openvino" in found["network"].detail
+
+
+@pytest.mark.parametrize(
+    ("trained", "graph", "worth"),
+    [
+        (False, "window", "NOT trained: its scores mean nothing, and nobody is judged"),
+        (True, "step", "trained, NOT calibrated for its step graph in fp32: nobody is judged"),
+        (True, "window", "trained and calibrated"),
+    ],
+)
+def test_what_a_network_is_worth_is_told(trained: bool, graph: Graph, worth: str) -> None:
+    assert doctor._worth(fake_bundle(calibrated=trained), FakeBackend(graph)) == worth
 
 
 def test_network_that_gives_no_number_is_broken() -> None:

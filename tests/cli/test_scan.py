@@ -329,8 +329,9 @@ def test_a_signal_finishes_the_files_and_is_told(name: str, code: int, clip: Pat
     ).replace("NAME", name)
     other = tmp_path / "other.mp4"
     other.write_bytes(clip.read_bytes())
+    given = [str(clip), str(other), "--bundle", "untrained", "--out", str(tmp_path / "out")]
     done = subprocess.run(
-        [sys.executable, "-c", script, "scan", str(clip), str(other), "--out", str(tmp_path / "out")],
+        [sys.executable, "-c", script, "scan", *given],
         capture_output=True,
         text=True,
         check=False,
@@ -350,7 +351,7 @@ def test_a_signal_finishes_the_files_and_is_told(name: str, code: int, clip: Pat
 @pytest.mark.skipif(os.name != "posix", reason="needs a terminal of its own")
 def test_on_a_terminal_a_bar_shows_how_far_it_is_and_goes_away(clip: Path, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "streamguard", "scan", str(clip), "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "streamguard", "scan", str(clip), "--bundle", "untrained", "--out", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, text=True) as process:
         os.close(theirs)
         drawn = read_terminal(ours)
@@ -386,7 +387,7 @@ def test_without_a_terminal_a_short_scan_says_nothing_on_standard_error(
 
 
 def test_a_reader_that_leaves_ends_it(clip: Path, tmp_path: Path) -> None:
-    line = '"$0" -m streamguard scan "$1" --json --out "$2" | head -1; echo "${PIPESTATUS[0]}"'
+    line = '"$0" -m streamguard scan "$1" --bundle untrained --json --out "$2" | head -1; echo "${PIPESTATUS[0]}"'
     done = subprocess.run(
         ["bash", "-c", line, sys.executable, str(clip), str(tmp_path)], capture_output=True, text=True, timeout=120
     )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamguard.bundle import Bundle, Graph, GraphSpec, OutputSpec, Precision, StateSpec, open_bundle
+from streamguard.bundle import UNTRAINED, Bundle, Graph, GraphSpec, OutputSpec, Precision, StateSpec, open_bundle
 from streamguard.engine import backend_onnxruntime, backend_openvino
 from streamguard.engine.backend import Backend
 from streamguard.engine.backend_onnxruntime import OnnxRuntimeBackend
@@ -23,7 +23,7 @@ from streamguard.engine.parity import graph_scores, sample_clips, step_scores, w
 from streamguard.errors import ClosedError, EngineError, MissingPackageError
 from streamguard.nets.toy import LENGTH, MEMORY, SIZE_PX, ToyClipNet
 
-BUNDLE = open_bundle()
+BUNDLE = open_bundle(UNTRAINED)
 MANIFEST = BUNDLE.manifest
 CLIP = MEMORY + LENGTH
 FRAME = (SIZE_PX, SIZE_PX, 3)

@@ -9,13 +9,23 @@ from typing import Any
 
 import pytest
 
-from streamguard.bundle import Bundle, Calibration, Graph, GraphSpec, Precision, Temperature, Thresholds, open_bundle
+from streamguard.bundle import (
+    UNTRAINED,
+    Bundle,
+    Calibration,
+    Graph,
+    GraphSpec,
+    Precision,
+    Temperature,
+    Thresholds,
+    open_bundle,
+)
 from streamguard.config import EngineConfig
 from streamguard.engine import backend_onnxruntime, backend_openvino, open_backend
 from streamguard.engine.backend import Backend
 from streamguard.errors import EngineError
 
-BUNDLE = open_bundle()
+BUNDLE = open_bundle(UNTRAINED)
 ALL: tuple[Precision, ...] = ("fp32", "bf16", "fp16", "int8")
 
 

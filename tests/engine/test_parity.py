@@ -11,12 +11,12 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from streamguard.bundle import Bundle, Graph, GraphSpec, Parity, Precision, open_bundle
+from streamguard.bundle import UNTRAINED, Bundle, Graph, GraphSpec, Parity, Precision, open_bundle
 from streamguard.engine import parity
 from streamguard.engine.backend_openvino import fast_precisions
 from streamguard.engine.parity import ParityRow, measure, sample_clips
 
-BUNDLE = open_bundle()
+BUNDLE = open_bundle(UNTRAINED)
 
 
 def fp32_only(bundle: Bundle, files: dict[Graph, str] | None = None) -> Bundle:

@@ -10,7 +10,7 @@ from math import nan
 import numpy as np
 import pytest
 
-from streamguard.bundle import open_bundle
+from streamguard.bundle import UNTRAINED, open_bundle
 from streamguard.config import EngineConfig
 from streamguard.engine.backend import Arrays, Backend
 from streamguard.engine.engine import Engine, Seat
@@ -20,7 +20,7 @@ from tests.engine.windows import window
 BACKENDS = ("openvino", "onnxruntime")
 BIRTHS = 1000
 STREAMS = 3
-BUNDLE = open_bundle()
+BUNDLE = open_bundle(UNTRAINED)
 SIZE_PX = BUNDLE.manifest.clip.size_px
 POOL = np.random.default_rng(0).integers(0, 256, (40, SIZE_PX, SIZE_PX, 3), dtype=np.uint8)
 

@@ -51,7 +51,7 @@ def heard() -> Listener:
 
 @pytest.fixture
 def detector(heard: Listener) -> Iterator[StreamDetector]:
-    with StreamDetector(on_event=heard, config=CONFIG) as detector:
+    with StreamDetector(on_event=heard, bundle="untrained", config=CONFIG) as detector:
         yield detector
 
 

@@ -22,7 +22,7 @@ def test_watching_a_camera_scores_its_face_and_records_it(
 ) -> None:
     camera = rtsp_server(auth="digest", user="anna:hunter2", pictures=portrait)
     target = camera.url_for("anna:hunter2")
-    assert main(["watch", target, "--seconds", "4", "--out", str(tmp_path)]) == 0
+    assert main(["watch", target, "--bundle", "untrained", "--seconds", "4", "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "face 1.1 is uncertain (uncalibrated)" in said
     assert said.splitlines()[-1].startswith("wrote ")
