@@ -1,5 +1,6 @@
 """Writes the numbers of benchmarks/results into README.md and docs/networks.md, where they stand, and beside them in
-docs/networks.md what the networks' code says of itself. Run it after the benchmarks, and after a change to a network.
+docs/networks.md what the networks' code says of itself, and in README.md and docs/cli.md which network comes along. Run
+it after the benchmarks, and after a change to a network or to the bundle that comes along.
 
 python benchmarks/readme.py           # write
 python benchmarks/readme.py --check   # exit code 1 if the pages say anything else
@@ -23,6 +24,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from networks import COSTLY_EVERY, COSTLY_MACS
 
+from streamguard.bundle import open_bundle
 from streamguard.nets.altfreezing import AltFreezing, AltFreezingOptions
 from streamguard.nets.cost import cost_of
 from streamguard.nets.gml import Gml, GmlOptions
@@ -31,7 +33,10 @@ from streamguard.nets.registry import ENTRIES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+CLI = ROOT / "docs" / "cli.md"
 NETWORKS = ROOT / "docs" / "networks.md"
+CARD = ROOT / "docs" / "model_card.md"
+WIDTH = 120
 
 
 def measured(name: str) -> dict[str, Any]:
@@ -92,11 +97,33 @@ def with_sentences(text: str) -> str:
     return text
 
 
-# docs/networks.md: blocks between marks.
+# README.md and docs/cli.md: the network that comes along.
 
 
-def blocks() -> dict[str, str]:
-    """What stands between the marks, by their name."""
+def comes_along(page: Path) -> dict[str, str]:
+    manifest = open_bundle().manifest
+    if not manifest.trained:
+        words = (
+            "**What does not exist yet: a trained network.** The one that comes along is untrained: its scores mean "
+            "nothing, no face is ever called real or fake (each that is scored stays `UNCERTAIN`, `UNCALIBRATED`), and "
+            "every output says so."
+        )
+    else:
+        accused = max(each.thresholds.false_positive_rate for each in manifest.calibrations)
+        card = CARD.relative_to(page.parent).as_posix()
+        words = (
+            f"**The network that comes along** is `{open_bundle().name}`, trained and calibrated. Of the real faces "
+            f"that it was calibrated on, {accused:.1%} were called `LIKELY_FAKE`. What it was trained on, what it was "
+            f"measured to find and to miss, and what it must not be used for: [{CARD.name}]({card})."
+        )
+    return {"comes along": textwrap.fill(words, WIDTH, break_long_words=False, break_on_hyphens=False)}
+
+
+# Blocks between marks.
+
+
+def of_networks() -> dict[str, str]:
+    """What stands between the marks of docs/networks.md, by their name."""
     shared = {key: words for key, words in Gml.DECISIONS.items() if GmlS.DECISIONS.get(key) == words}
     return {
         "costs": costs(),
@@ -111,13 +138,13 @@ def blocks() -> dict[str, str]:
     }
 
 
-def with_blocks(text: str) -> str:
-    for name, block in blocks().items():
+def with_blocks(page: Path, text: str, blocks: Mapping[str, str]) -> str:
+    for name, block in blocks.items():
         begin, end = f"<!-- {name}: written by benchmarks/readme.py -->", f"<!-- end of {name} -->"
         pattern = f"{re.escape(begin)}.*?{re.escape(end)}"
         text, count = re.subn(pattern, lambda _, all=f"{begin}\n\n{block}\n\n{end}": all, text, flags=re.DOTALL)
         if count != 1:
-            raise SystemExit(f"docs/networks.md has {count} places between {begin} and {end}; one is needed")
+            raise SystemExit(f"{page.relative_to(ROOT)} has {count} places between {begin} and {end}; one is needed")
     return text
 
 
@@ -262,7 +289,11 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([line(heads), f"|{'---|' * len(heads)}", *map(line, rows)])
 
 
-PAGES: dict[Path, Callable[[str], str]] = {README: with_sentences, NETWORKS: with_blocks}
+PAGES: dict[Path, Callable[[str], str]] = {
+    README: lambda text: with_blocks(README, with_sentences(text), comes_along(README)),
+    CLI: lambda text: with_blocks(CLI, text, comes_along(CLI)),
+    NETWORKS: lambda text: with_blocks(NETWORKS, text, of_networks()),
+}
 
 
 def main() -> int:
