@@ -212,6 +212,9 @@ class Index:
                 raise DataError(str(self.folder), f"key {key!r} is there twice")
             if path.is_absolute() or ".." in path.parts or not path.parts:
                 raise DataError(str(self.folder), f"{key}: file {footage.file!r} must lie below the root")
+            for name, value in dataclasses.asdict(footage).items():
+                if isinstance(value, str) and not value.isprintable():
+                    raise DataError(str(self.folder), f"{key}: {name} {value!a} cannot be printed on one line")
             if not footage.group:
                 raise DataError(str(self.folder), f"{key}: no group")
             if (footage.method == "") != (footage.label == "real"):

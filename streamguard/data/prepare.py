@@ -26,7 +26,7 @@ from ..crop import cut_patch
 from ..errors import PictureError, SourceError
 from ..events import FaceLost, StreamUp
 from ..faces.detector import FaceDetector, FaceMesher, open_detector, open_mesher
-from ..faces.mesh import face_box, five_points
+from ..faces.mesh import face_box
 from ..picture import Picture
 from ..ring import PatchRing
 from ..session import Session
@@ -252,7 +252,7 @@ class _Cutter:
         self._found: list[Found] = []
         self._names = 0
         self._before_pts_s: float | None = None
-        """Time of the frame before, if it showed a face."""
+        """Time of the frame before."""
         self.seconds = 0.0
         """Media time with a face in view."""
 
@@ -268,7 +268,7 @@ class _Cutter:
             self._take_face(face, frame)
         if faces and self._before_pts_s is not None:
             self.seconds += frame.pts_s - self._before_pts_s
-        self._before_pts_s = frame.pts_s if faces else None
+        self._before_pts_s = frame.pts_s
 
     def close(self) -> tuple[Found, ...]:
         """What was found. Faces that are still followed are seen no further."""
@@ -343,7 +343,7 @@ class _RememberingMesher:
     def mesh_of(self, face: Face) -> np.ndarray:
         """(468, 2): the points of the very mesh that this face was made of."""
         for mesh in self.seen:
-            if face_box(mesh) == face.box_px and np.array_equal(five_points(mesh), face.points_px):
+            if face_box(mesh) == face.box_px:  # to the last bit: no other face has it
                 return mesh.points_px[:, :2]
         raise AssertionError("a face that was measured in this frame has its mesh")
 

@@ -157,6 +157,20 @@ def test_another_dataset_does_not_take_the_folder_of_the_first(
     assert (prepared[0] / "index.json").read_bytes() == before
 
 
+def test_media_that_were_moved_are_the_same_footage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    portrait_still(tmp_path / "here" / "real" / "x.jpg")
+    portrait_still(tmp_path / "here" / "fake" / "y.jpg")
+    index = data_index(tmp_path / "here", tmp_path / "data")
+    prepare_one(index, index.footage[0], Settings(), detector(), mesher())
+    (tmp_path / "here").rename(tmp_path / "there")
+    monkeypatch.setattr(data, "_work", lambda index, *_: 0)
+    assert main(["data", "prepare", str(tmp_path / "there"), "--out", str(tmp_path / "data")]) == 0
+    assert "1 were done before" in capsys.readouterr().err
+    assert Index.open(tmp_path / "data").root == tmp_path / "there"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -19,7 +19,7 @@ from streamguard.faces.mesh import face_box, five_points
 from streamguard.picture import Picture
 from streamguard.ring import PatchRing
 from streamguard.session import Session
-from streamguard.sources.portrait import PEOPLE, Actor, Scene, walk
+from streamguard.sources.portrait import PEOPLE, Actor, Scene, gallery, walk
 from streamguard.values import Box, Face, Frame, Mesh, Patch, Quality, Window
 from tests.clips import pictures_of, write_video
 from tests.data.made import footage
@@ -83,18 +83,21 @@ def test_crops_of_a_track_are_those_of_a_session_to_the_byte(
 
 
 def test_the_mesh_of_each_patch_is_that_of_its_face(tmp_path: Path) -> None:
-    write_video(tmp_path / "a.mp4", pictures_of(walking(320, 180, 70.0), 0.32))
+    """Of two people, each has their own."""
+    scene = gallery(asset_path("portrait"), width=480, height=200, rows=1, columns=2, face_px=70)
+    write_video(tmp_path / "a.mp4", pictures_of(scene, 0.32))
     index = Index(tmp_path, tmp_path, [footage("a")])
     prepare_one(index, index.footage[0], Settings(), detector(), mesher())
-    (track,) = open_tracks(index.tracks_folder(index.footage[0]))
-    assert len(track) > 4
-    for i in range(len(track)):
-        points = np.zeros((468, 3), np.float32)
-        points[:, :2] = track.mesh(i)
-        mesh = Mesh(points_px=points, presence=1.0, chip=np.zeros((1, 1, 3), np.uint8))
-        assert face_box(mesh) == track.box(i)
-        np.testing.assert_array_equal(five_points(mesh), track.points_px[i])
-    np.testing.assert_array_equal(track.meshes(1, 3), np.stack([track.mesh(1), track.mesh(2)]))
+    tracks = list(open_tracks(index.tracks_folder(index.footage[0])))
+    assert [len(track) > 4 for track in tracks] == [True, True]
+    for track in tracks:
+        for i in range(len(track)):
+            points = np.zeros((468, 3), np.float32)
+            points[:, :2] = track.mesh(i)
+            mesh = Mesh(points_px=points, presence=1.0, chip=np.zeros((1, 1, 3), np.uint8))
+            assert face_box(mesh) == track.box(i)
+            np.testing.assert_array_equal(five_points(mesh), track.points_px[i])
+        np.testing.assert_array_equal(track.meshes(1, 3), np.stack([track.mesh(1), track.mesh(2)]))
 
 
 # Tracks made by hand.
