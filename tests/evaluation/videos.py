@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,10 +21,10 @@ def scene(person: int, *, faked: bool = False) -> Scene:
     return Scene(photograph=asset_path("portrait"), width=WIDTH, height=HEIGHT, actors=[actor])
 
 
-def made_index(folder: Path) -> Index:
-    """Two people; a fake of each, made frame by frame from the other video of the same group."""
+def made_index(folder: Path, names: Sequence[str] = ("ada", "ben")) -> Index:
+    """These people, and a fake of each, made frame by frame from the other video of the same group."""
     items: list[Footage] = []
-    for person, name in enumerate(("ada", "ben")):
+    for person, name in enumerate(names):
         for faked in (False, True):
             key = f"{name}-fake" if faked else name
             write_video(folder / f"{key}.mp4", pictures_of(scene(person, faked=faked), SECONDS))
