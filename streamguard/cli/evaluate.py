@@ -84,7 +84,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--prior", type=float, metavar="P", help="judge as for a user who expects this share of fakes")
 
 
-def add_tracing(parser: argparse.ArgumentParser) -> None:
+def add_tracing(parser: argparse._ActionsContainer) -> None:
     """What is traced, and what runs the network."""
     parser.add_argument("--held-out", default="", metavar="I/K", help="only fold I (from 0) of K folds of the people")
     parser.add_argument(

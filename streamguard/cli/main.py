@@ -40,6 +40,7 @@ COMMANDS = {
     "bundle": "say what a network's bundle is, check all of it, pack it, or make one",
     "train": "train a network on footage that was prepared for it",
     "evaluate": "measure a network on footage whose labels are known, with intervals",
+    "calibrate": "make its scores probabilities, and keep its verdicts to a budget of false alarms",
     "doctor": "tell what this machine can run, and how to mend what is missing",
 }
 """Each command's module and its line in the help. Shown without importing any of them."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 
 import numpy as np
@@ -20,13 +21,37 @@ from ..errors import BudgetError, CalibrationError
 from ..scoring.calibrate import Calibrator, logit, sigmoid
 from .budget import Budget, ShareBudget, count_bound, share_bound
 from .curves import Samples, at_prior, fit_temperature, fit_whole, probabilities, samples_of
-from .fitting import CAREFUL, FEW_GROUPS, FOLDS, LEAST_GROUPS, Fit, Fitter, Settings, folds_of, hours_of, shares_of
-from .measures import Bootstrap, Estimate, auc, brier_skill, calibration_error, share_where
+from .fitting import (
+    CAREFUL,
+    FEW_GROUPS,
+    FOLDS,
+    LEAST_GROUPS,
+    Fit,
+    Fitter,
+    Settings,
+    expected_share,
+    folds_of,
+    hours_of,
+    shares_of,
+)
+from .measures import (
+    BINS,
+    Bin,
+    Bootstrap,
+    Estimate,
+    auc,
+    brier_skill,
+    calibration_error,
+    clopper_pearson,
+    share_where,
+)
 from .replay import SOON_S, Replayed, Track, replay
 
 SETTLED = 3.0
 """Half-lives of evidence after which its sum is as high as it gets."""
 DRAWS = 500
+SURE = 0.95
+"""With which bounds are told; budgets hold with the confidence that the user states."""
 
 Progress = Callable[[int, int], None]
 """(done, of all)."""
@@ -42,12 +67,12 @@ class Verdicts:
     accused: Estimate
     """Share of real tracks that became LIKELY_FAKE."""
     accused_bound: float
-    """The most that it can be, at the budget's confidence."""
+    """The most that it can be, with 95% confidence."""
     accused_tracks: int
     alarms: int
     """How often a real track became LIKELY_FAKE."""
     alarms_bound: float
-    """The most that they can be in one hour, at the budget's confidence."""
+    """The most that they can be in one hour, with 95% confidence."""
     told: dict[float, Estimate]
     """Share of fake tracks that were LIKELY_FAKE within so many seconds of the face's appearance."""
     abstained: Estimate
@@ -121,6 +146,20 @@ class Calibrated:
     p_before: np.ndarray
     p_after: np.ndarray
     """Of the samples: as before, and by the curve of the fold's fit."""
+
+    def cross_fitted(self, groups: Iterable[str]) -> dict[str, Calibration]:
+        """For each group a calibration that was fitted without it; for one that had no track, that of all others."""
+        prior = self.calibration.prior
+        of_fold = {
+            fold: replace(
+                self.calibration,
+                curve=at_prior(fit.curve, prior),
+                thresholds=fit.cuts.thresholds(prior, self.calibration.thresholds.false_positive_rate),
+                evidence_scale=fit.scale,
+            )
+            for fold, fit in self.fits.items()
+        }
+        return {group: of_fold[self.fold_of[group]] if group in self.fold_of else self.calibration for group in groups}
 
 
 def calibrate(
@@ -217,7 +256,13 @@ def _verdicts(replayed: Sequence[Replayed], settings: Settings) -> Verdicts:
 
     def share(true: Sequence[bool], among: np.ndarray) -> Estimate:
         values = np.array(true, float)
-        return people.estimate(lambda w: share_where(values, among, w * alike), minutes=minutes, among=among)
+        found = people.estimate(lambda w: share_where(values, among, w * alike), minutes=minutes, among=among)
+        if found.value not in (0.0, 1.0):
+            return found
+        # To draw anew where all are alike says nothing.
+        hits = round(found.value * found.groups)
+        (low90, high90), (low95, high95) = (clopper_pearson(hits, found.groups, sure) for sure in (0.9, 0.95))
+        return replace(found, low90=low90, high90=high90, low95=low95, high95=high95)
 
     # As the samples' weights: both classes as the prior says, groups alike.
     prior = settings.prior
@@ -226,19 +271,43 @@ def _verdicts(replayed: Sequence[Replayed], settings: Settings) -> Verdicts:
     honest = [one for one in replayed if not one.track.fake]
     accused = shares_of((one.track.group, one.alarms > 0) for one in honest)
     alarms = sum(one.alarms for one in honest)
-    confidence = settings.budget.confidence
     return Verdicts(
         brier_skill=people.estimate(lambda w: brier_skill(fake, p, w * weight), minutes=minutes),
         calibration_error=people.estimate(lambda w: calibration_error(fake, p, w * weight), minutes=minutes),
         accused=share([one.alarms > 0 for one in replayed], ~fake),
-        accused_bound=share_bound(sum(accused.values()), len(accused), confidence),
+        accused_bound=share_bound(sum(accused.values()), len(accused), SURE),
         accused_tracks=sum(one.alarms > 0 for one in honest),
         alarms=alarms,
-        alarms_bound=count_bound(alarms, confidence) / hours_of(honest),
+        alarms_bound=count_bound(alarms, SURE) / hours_of(honest),
         told={soon: share([one.fake_after_s <= soon for one in replayed], fake) for soon in SOON_S},
         abstained=share([one.real_after_s == inf for one in replayed], ~fake),
         called_real=share([one.real_after_s < inf for one in replayed], fake),
     )
+
+
+def reliability(samples: Samples, p: np.ndarray, prior: float) -> tuple[Bin, ...]:
+    """For a picture: what was said, and how often it was so, with samples weighted as everywhere here. A bin's count is
+    its share of all."""
+    people = Bootstrap(samples.groups, draws=DRAWS)
+    weight = samples.weight_at(prior)
+    place = np.minimum((p * BINS).astype(int), BINS - 1)
+    found = []
+    for i in range(BINS):
+        inside = place == i
+        share = partial(share_where, samples.fake, inside)
+        low, high, _, _ = people.interval(lambda w, share=share: share(w * weight))  # type: ignore[misc]
+        found.append(
+            Bin(
+                low=i / BINS,
+                high=(i + 1) / BINS,
+                count=float(weight[inside].sum()),
+                p=float(share_where(p, inside, weight[None])[0]),
+                share=float(share(weight[None])[0]),
+                share_low=low,
+                share_high=high,
+            )
+        )
+    return tuple(found)
 
 
 def _counter(steps: int, progress: Progress) -> Callable[[], None]:
@@ -305,6 +374,11 @@ def _cautions(exposure: Exposure, after: Verdicts, settings: Settings) -> list[s
                 f"few {label} groups ({groups}): the threshold for LIKELY_{side.upper()} was moved outward by at least "
                 f"{CAREFUL:g} of evidence"
             )
+    if expected_share(0.0, exposure.fake_groups) > settings.fakes_called_real:
+        told.append(
+            f"{exposure.fake_groups} fake groups cannot show that at most {100 * settings.fakes_called_real:g}% of "
+            "fakes are called real: so LIKELY_REAL takes more evidence than any of these fakes ever had for it"
+        )
     settled_s = SETTLED * settings.scoring.forget_after_s
     if exposure.median_real_s < settled_s:
         told.append(
@@ -317,7 +391,6 @@ def _cautions(exposure: Exposure, after: Verdicts, settings: Settings) -> list[s
 
 
 def _fitted_on(exposure: Exposure, source: str, after: Verdicts, settings: Settings, cautions: Sequence[str]) -> str:
-    confidence = f"{100 * settings.budget.confidence:g}%"
     if isinstance(settings.budget, ShareBudget):
         bound = f"{100 * after.accused_bound:.2g}%"
     else:
@@ -325,6 +398,6 @@ def _fitted_on(exposure: Exposure, source: str, after: Verdicts, settings: Setti
     held = (
         f"cross-fitted over {FOLDS} folds of {exposure.groups} groups: {after.accused_tracks} of "
         f"{exposure.real_tracks} honest tracks accused ({100 * after.accused.value:.2g}%, groups counted alike; "
-        f"at most {bound} with {confidence} confidence)"
+        f"at most {bound} with {100 * SURE:g}% confidence)"
     )
-    return ". ".join([f"{exposure}, {source}", f"budget: {settings.budget}", held, *cautions])
+    return "; ".join([f"{exposure}, {source}", f"budget: {settings.budget}", held, *cautions])

@@ -122,8 +122,8 @@ class _Candidate:
     """By group: share of its real tracks that are LIKELY_REAL at some time."""
     log_loss: float
     """Of the evidence as a probability."""
-    furthest: tuple[str, str]
-    """The honest track with the most evidence against it, and the fake with the most for it."""
+    furthest: str
+    """The honest track with the most evidence against it."""
 
     @property
     def worth(self) -> float:
@@ -199,7 +199,7 @@ class Fitter:
             honest = [track for track in tracks if not track.fake]
             fake = self._fewer_alarms(self._settings.budget, honest, curves, fold_of, scale, fake)
         downward = self.play(tracks, curves, fold_of, scale, Cuts(fake=min(fake, far.fake), real=far.real))
-        real = -self._real_cut([one for one in downward if one.track.fake], fold_of)
+        real = max(-self._real_cut([one for one in downward if one.track.fake], fold_of), self._most.real)
         self._tell()
         return _Candidate(
             scale=scale,
@@ -210,24 +210,19 @@ class Fitter:
                 mean_of(shares_of((one.track.group, one.log_loss) for one in upward if one.track.fake == fake_ones))
                 for fake_ones in (False, True)
             ),
-            furthest=(
-                max((one for one in upward if not one.track.fake), key=lambda one: one.highest).track.key,
-                min((one for one in downward if one.track.fake), key=lambda one: one.lowest).track.key,
-            ),
+            furthest=max((one for one in upward if not one.track.fake), key=lambda one: one.highest).track.key,
         )
 
     def _best(self, candidates: Sequence[_Candidate]) -> _Candidate:
         """Of those that decide about as much as the best, rightly, the one whose evidence is most honest as a
         probability."""
-        most = self._most
-        within = [one for one in candidates if one.cuts.fake <= most.fake and one.cuts.real >= most.real]
+        within = [one for one in candidates if one.cuts.fake <= self._most.fake]
         if not within:
-            accused, cleared = candidates[-1].furthest
             raise CalibrationError(
                 "thresholds",
-                f"no probability is certain enough to spare the honest track {accused}, or not to clear the fake "
-                f"{cleared}: look whether their labels are right. If so, the network is sure and wrong there all "
-                "along; it needs training, or more data of such people",
+                f"no probability is certain enough to spare the honest track {candidates[-1].furthest}: look whether "
+                "its label is right. If so, the network is sure and wrong there all along; it needs training, or more "
+                "data of such people",
             )
         best = max(one.worth for one in within)
         return min((one for one in within if one.worth >= best - WORTH), key=lambda one: one.log_loss)
@@ -249,8 +244,7 @@ class Fitter:
 
         def kept(ones: Sequence[Replayed], called: Sequence[bool], *, proven: bool) -> bool:
             shares = shares_of((one.track.group, yes) for one, yes in zip(ones, called, strict=True))
-            # What is to be expected of one more group, not what was seen of these.
-            return (sum(shares.values()) + 1) / (len(shares) + 1) <= most if proven else mean_of(shares) <= most
+            return expected_share(sum(shares.values()), len(shares)) <= most if proven else mean_of(shares) <= most
 
         return _outward(fakes, [-one.lowest for one in fakes], kept, fold_of)
 
@@ -331,6 +325,11 @@ def shares_of(found: Iterable[tuple[str, float]]) -> dict[str, float]:
     for group, value in found:
         of[group].append(value)
     return {group: sum(values) / len(values) for group, values in of.items()}
+
+
+def expected_share(found: float, groups: int) -> float:
+    """What is to be expected of one more group, not what was seen of these."""
+    return (found + 1) / (groups + 1)
 
 
 def hours_of(replayed: Iterable[Replayed]) -> float:

@@ -142,17 +142,10 @@ def test_folds_are_of_whole_groups_and_of_their_labels_only() -> None:
 
 
 def test_numbers_are_of_tracks_judged_by_the_fit_that_left_them_out(result: Calibrated) -> None:
-    alarms = 0
-    for track in FEW:
-        fit = result.fits[result.fold_of[track.group]]
-        calibration = replace(
-            result.calibration,
-            curve=fit.curve,
-            evidence_scale=fit.scale,
-            thresholds=fit.cuts.thresholds(0.5, 0.0),
-        )
-        alarms += 0 if track.fake else played([track], calibration)[0].alarms
-    assert verdicts_of(result).alarms == alarms
+    by_group = result.cross_fitted([*{track.group for track in FEW}, "never seen"])
+    honest = [played([track], by_group[track.group])[0] for track in FEW if not track.fake]
+    assert verdicts_of(result).alarms == sum(one.alarms for one in honest)
+    assert by_group["never seen"] == result.calibration
     assert result.calibration.thresholds.false_positive_rate == verdicts_of(result).accused.value
     assert verdicts_of(result).accused_bound > verdicts_of(result).accused.value
 
@@ -228,6 +221,15 @@ def test_few_groups_move_thresholds_outward_and_that_is_said() -> None:
     assert said in found.calibration.fitted_on
     assert plain.calibration.thresholds.real_enter == pytest.approx(1 / (1 + np.exp(PER_WINDOW + CAREFUL)))
     assert not any("few honest" in one for one in found.cautions)
+    assert not any("cannot show" in one for one in found.cautions)
+
+
+def test_too_few_fakes_to_show_what_is_missed_make_nobody_real_whom_a_fake_resembles() -> None:
+    few = [track for track in FEW if not (track.fake and int(track.group.split()[1]) >= 12)]
+    found = calibrated(few)
+    assert any("12 fake groups cannot show that at most 5% of fakes are called real" in one for one in found.cautions)
+    in_sample = played([track for track in few if track.fake], found.calibration)
+    assert all(one.real_after_s == inf for one in in_sample)
 
 
 def test_short_tracks_are_told_of(result: Calibrated) -> None:
@@ -270,7 +272,7 @@ def test_track_that_no_threshold_can_spare_is_named() -> None:
     [wrong] = [track for track in tracks if track.key == "real 8/0"]
     moments = tuple(one._replace(raw_score=1.0) for one in wrong.moments)
     tracks[tracks.index(wrong)] = replace(wrong, moments=moments)
-    with pytest.raises(CalibrationError, match=r"^thresholds: no probability is certain enough .* track real 8/0, or"):
+    with pytest.raises(CalibrationError, match=r"^thresholds: no probability is certain enough to spare the honest track real 8/0:"):
         calibrated(tracks, ShareBudget(share=0.1), method="temperature")
 
 
