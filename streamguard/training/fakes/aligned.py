@@ -48,11 +48,11 @@ class Alignment:
         found = torch.from_numpy(self.to_inset(places)).reshape(-1, nodes, nodes, 2)
         return warp(source, (found - grid).permute(0, 3, 1, 2).contiguous(), size, sharp=sharp)
 
-    def lay_back(self, face: Tensor, size: tuple[int, int], *, placed: Similarity, mode: str) -> Tensor:
+    def lay_back(self, face: Tensor, size: tuple[int, int], *, placed: Similarity, sharp: bool) -> Tensor:
         """(L, 3, h, w): the square's pixels where `placed` says they belong in the inset."""
         back = placed.inverse
         affine = np.stack([back.a.real, -back.a.imag, back.b.real, back.a.imag, back.a.real, back.b.imag], axis=1)
-        return affine_view(face, affine.reshape(-1, 2, 3), size, mode=mode)
+        return affine_view(face, affine.reshape(-1, 2, 3), size, sharp=sharp)
 
 
 def align(inset: Inset, side_px: int) -> Alignment:

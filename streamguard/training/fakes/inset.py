@@ -32,11 +32,15 @@ class Inset:
         return int(self.pixels.shape[2]), int(self.pixels.shape[3])
 
     def paste(self, changed: Tensor, alpha: Tensor) -> tuple[Tiles, np.ndarray]:
-        """The clip with `changed` (L, 3, h, w) laid over it, as much as `alpha` (L, 1, h, w), 0 to 1, says.
+        """The clip with `changed` (L, 3, h, w), which is used up, laid over it as `alpha` (L, 1, h, w), 0 to 1, says.
 
         Also gives the mask of whole tiles, (L, P, P) float32.
         """
-        return self.put(torch.lerp(self.pixels, changed, alpha.expand_as(self.pixels)), alpha)
+        return self.put(self.blended(changed, alpha), alpha)
+
+    def blended(self, changed: Tensor, alpha: Tensor) -> Tensor:
+        """`changed` over the inset's pixels, as much as `alpha` says; in place of `changed`."""
+        return changed.lerp_(self.pixels, (1 - alpha).expand_as(changed))
 
     def put(self, blended: Tensor, mask: Tensor) -> tuple[Tiles, np.ndarray]:
         """The clip with `blended` in its place, which is the inset's own pixels wherever `mask` is 0."""

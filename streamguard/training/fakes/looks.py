@@ -71,22 +71,26 @@ def soften(pixels: Tensor, factor: float) -> Tensor:
 
 def through(pixels: Tensor, size: tuple[int, int], *, up: str = "bicubic") -> Tensor:
     """Reduced to `size` (height, width) with antialiasing, and enlarged again. Bytes, because that is fastest."""
-    levels = pixels.clamp(0, 255).byte()
-    small = functional.interpolate(levels, size=size, mode="bilinear", antialias=True)
-    large = functional.interpolate(small, size=tuple(pixels.shape[-2:]), mode=up, antialias=True)
-    return large.float()
+    out = torch.empty_like(pixels, memory_format=torch.contiguous_format)
+    for frame, result in zip(pixels, out, strict=True):  # one by one, in the processor's cache
+        levels = frame[None].clamp(0, 255).byte()
+        small = functional.interpolate(levels, size=size, mode="bilinear", antialias=True)
+        result.copy_(functional.interpolate(small, size=tuple(pixels.shape[-2:]), mode=up, antialias=True)[0])
+    return out
 
 
 def sharpen(pixels: Tensor, amount: float, factor: float = 2.0) -> Tensor:
     """Unsharp masking: what `soften` would take away is added, `amount` times."""
-    return torch.lerp(soften(pixels, factor), pixels, 1 + amount)
+    return soften(pixels, factor).lerp_(pixels, 1 + amount)
 
 
 def smooth_skin(pixels: Tensor, threshold: float, factor: float = 3.0) -> Tensor:
     """Texture weaker than `threshold` levels is gone, and edges of eyes and mouth stay, as autoencoders leave it."""
-    base = soften(pixels, factor)
-    detail = pixels - base
-    return base.add_(functional.softshrink(detail, threshold)).add_(detail, alpha=0.1)
+    out = soften(pixels, factor)
+    for frame, base in zip(pixels, out, strict=True):
+        detail = frame - base
+        base.add_(functional.softshrink(detail, threshold)).add_(detail, alpha=0.1)
+    return out
 
 
 def grain(

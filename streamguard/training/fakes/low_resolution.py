@@ -32,8 +32,7 @@ def low_resolution(tiles: Tiles, donor: Tiles | None, rng: np.random.Generator) 
             turns_rad=np.zeros(length),
             shifts=(inset.face_px * (wander + rng.uniform(-0.006, 0.006, (2, 1)))).T,
         )
-        mode = "bicubic" if rng.random() < 0.4 else "bilinear"
-        inner = alignment.lay_back(small, inset.size, placed=placed, mode=mode)
+        inner = alignment.lay_back(small, inset.size, placed=placed, sharp=rng.random() < 0.4)
     else:
         ratio = pixels_left / inset.face_px
         size = (round(inset.size[0] * ratio), round(inset.size[1] * ratio))

@@ -121,10 +121,19 @@ def hull_order(points: np.ndarray) -> np.ndarray:
 def soft_polygons(
     outlines: np.ndarray, size: tuple[int, int], *, sigma_px: float, low: float = 0.02, high: float = 0.98
 ) -> Tensor:
-    """Filled polygons (L, N, 2), blurred, and stretched so that `low` becomes 0 and `high` 1: (L, 1, height, width).
+    """Filled polygons (L, N, 2), blurred, and stretched so that `low` becomes 0 and `high` 1: (L, 1, height, width)."""
+    reach = 3 * sigma_px + 2
+    limit = np.array([size[1], size[0]])
+    start = np.clip(np.floor(outlines.min(axis=(0, 1)) - reach), 0, limit - 8).astype(int)
+    end = np.clip(np.ceil(outlines.max(axis=(0, 1)) + reach), start + 8, limit).astype(int)
+    (left, top), (right, bottom) = start.tolist(), end.tolist()
+    mask = torch.zeros(len(outlines), 1, *size)
+    mask[:, :, top:bottom, left:right] = _soft(outlines - start, (bottom - top, right - left), sigma_px, low, high)
+    return mask
 
-    A wide blur needs few pixels: it is drawn small and enlarged.
-    """
+
+def _soft(outlines: np.ndarray, size: tuple[int, int], sigma_px: float, low: float, high: float) -> Tensor:
+    """(L, 1, height, width). A wide blur needs few pixels: it is drawn small and enlarged."""
     height, width = size
     shrink = max(1.0, sigma_px / 2)
     small = (max(8, round(height / shrink)), max(8, round(width / shrink)))

@@ -53,15 +53,16 @@ def _smooth(pixels: Tensor, strength: float, rng: np.random.Generator) -> Tensor
     if rng.random() < 0.5:
         return smooth
     share = torch.from_numpy(np.clip(0.8 + 0.4 * draw_series(rng, len(pixels))[0], 0, 1).astype(np.float32))
-    return torch.lerp(pixels, smooth, share[:, None, None, None].expand_as(pixels))
+    return smooth.lerp_(pixels, (1 - share)[:, None, None, None].expand_as(pixels))
 
 
 def _sticking(pixels: Tensor, strength: float, rng: np.random.Generator) -> Tensor:
     """Fine detail of one frame stays where it is in the picture, and the face moves under it."""
     base = soften(pixels, rng.uniform(1.8, 3.5))
-    detail = pixels - base
-    stuck = detail[int(rng.integers(len(pixels)))].expand_as(detail)
-    return base + torch.lerp(detail, stuck, (0.3 + 0.6 * strength) * rng.uniform(0.6, 1.0))
+    kept = int(rng.integers(len(pixels)))
+    stuck = pixels[kept] - base[kept]
+    share = (0.3 + 0.6 * strength) * rng.uniform(0.6, 1.0)
+    return base.lerp_(pixels, 1 - share).add_(stuck, alpha=share)
 
 
 def _made_up(pixels: Tensor, strength: float, rng: np.random.Generator) -> Tensor:
@@ -69,7 +70,7 @@ def _made_up(pixels: Tensor, strength: float, rng: np.random.Generator) -> Tenso
     base = soften(pixels, 2.0)
     size = (int(pixels.shape[2]), int(pixels.shape[3]))
     noise = grain(rng, len(pixels), size, cell=rng.uniform(1.2, 3.0), frozen=rng.random() < 0.5)
-    contrast = soften((pixels - base).abs().mul_(8), 4.0).div_(8).mean(dim=1, keepdim=True).clamp_max(4)
+    contrast = soften((pixels[:, 1:2] - base[:, 1:2]).abs_().mul_(8), 4.0).div_(8).clamp_max_(4)
     return pixels + noise * (0.6 + contrast) * (0.2 + 0.6 * strength * rng.random())
 
 

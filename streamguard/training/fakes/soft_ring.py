@@ -8,7 +8,6 @@ the band round the outline, where two faces are averaged, and a face that sits a
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..tiles import Tiles
@@ -106,18 +105,17 @@ def _rendered(inset: Inset, source: Inset | None, offset: _Offset, strength: flo
         turns_rad=offset.turns_rad,
         shifts=offset.shifts,
     )
-    return alignment.lay_back(face, inset.size, placed=placed, mode="bicubic" if rng.random() < 0.3 else "bilinear")
+    return alignment.lay_back(face, inset.size, placed=placed, sharp=rng.random() < 0.3)
 
 
 def _with_ring(
     inset: Inset, inner: Tensor, alpha: Tensor, shape: MaskShape, strength: float, rng: np.random.Generator
 ) -> tuple[Tiles, np.ndarray]:
     """Blended, and then partly blurred where the mask's edge is."""
-    blended = torch.lerp(inset.pixels, inner, alpha.expand_as(inner))
+    blended = inset.blended(inner, alpha)
     outline = shape.outline(inset.points, inset.face_px)
     filled = soft_polygons(outline, inset.size, sigma_px=inset.face_px * rng.uniform(0.03, 0.09))
     ring = (4 * filled * (1 - filled)) * rng.uniform(0.25, 0.9)
     # The wider the blur the fainter it may be: real ones take as much from coarse detail as from fine.
     blurred = soften(blended, 1.5 + 5.5 * strength * rng.random())
-    changed = torch.lerp(blended, blurred, ring.expand_as(blended))
-    return inset.put(changed, 1 - (1 - alpha) * (1 - ring))
+    return inset.put(blended.lerp_(blurred, ring.expand_as(blended)), 1 - (1 - alpha) * (1 - ring))

@@ -37,14 +37,14 @@ def talking_still(tiles: Tiles, donor: Tiles | None, rng: np.random.Generator) -
     moved = _moved(points, motion, tiles.face_px, rng)
     hold = _hold(points, inset, dragged=rng.random() < 0.3)
     field = landmark_field(moved, points, inset.size, inset.face_px) * hold
-    made = warp(_rendered(base, rng), field, inset.size, sharp=rng.random() < 0.5)
+    made = warp(_rendered(base, rng), field, inset.size, sharp=rng.random() < 0.3)
     if rng.random() < 0.85:
-        made = _with_mouth(made, moved, points, inset, rng)
+        _open_mouth(made, moved, points, inset, rng)
     if rng.random() < 0.5:
-        made = made + grain(rng, length, inset.size) * rng.uniform(0.3, 2.5)
+        made += grain(rng, length, inset.size) * rng.uniform(0.3, 2.5)
     alpha = functional.interpolate((4 * hold).clamp(0, 1), size=inset.size, mode="bilinear", align_corners=False)
-    blended = torch.lerp(base, made, alpha.expand_as(made))
-    return inset.put(blended, alpha if tiles.still else alpha.clamp_min(0.25))
+    made.lerp_(base, (1 - alpha).expand_as(made))
+    return inset.put(made, alpha if tiles.still else alpha.clamp_min(0.25))
 
 
 def _moved(points: np.ndarray, motion: np.ndarray, face_px: float, rng: np.random.Generator) -> np.ndarray:
@@ -128,20 +128,25 @@ def _rendered(pixels: Tensor, rng: np.random.Generator) -> Tensor:
     return first.expand_as(pixels)
 
 
-def _with_mouth(made: Tensor, moved: np.ndarray, points: np.ndarray, inset: Inset, rng: np.random.Generator) -> Tensor:
-    """Dark, smooth and perhaps with a band of teeth, where lips are further apart than in the picture."""
+def _open_mouth(made: Tensor, moved: np.ndarray, points: np.ndarray, inset: Inset, rng: np.random.Generator) -> None:
+    """Paints it, in place: dark, smooth and perhaps with a band of teeth, where lips are further apart than before."""
     now, then = (np.linalg.norm(p[:, 13] - p[:, 14], axis=1) / inset.face_px for p in (moved, points))
     opened = torch.from_numpy(np.clip((now - then - 0.01) / 0.03, 0, 1).astype(np.float32))[:, None, None, None]
     lips = moved[:, list(INNER_LIPS)]
-    inside = soft_polygons(lips, inset.size, sigma_px=0.012 * inset.face_px) * opened
-    skin = made[:, :, int(points[0, 1, 1]) % inset.size[0], int(points[0, 1, 0]) % inset.size[1]].mean(0)
+    height, width = inset.size
+    low = np.clip(np.floor(lips.min(axis=(0, 1)) - 0.1 * inset.face_px), 0, [width - 8, height - 8]).astype(int)
+    high = np.clip(np.ceil(lips.max(axis=(0, 1)) + 0.1 * inset.face_px), low + 8, [width, height]).astype(int)
+    part = made[:, :, low[1] : high[1], low[0] : high[0]]
+    size = (int(high[1] - low[1]), int(high[0] - low[0]))
+    lips = lips - low
+    inside = soft_polygons(lips, size, sigma_px=0.012 * inset.face_px) * opened
+    nose_x, nose_y = np.clip(moved[0, 1], 0, [width - 1, height - 1]).astype(int).tolist()
+    skin = made[0, :, nose_y, nose_x]
     dark = skin * torch.tensor([0.28, 0.18, 0.17]) * rng.uniform(0.5, 1.4)
-    painted = torch.lerp(made, dark[None, :, None, None].expand_as(made), inside.expand_as(made))
+    part.lerp_(dark[None, :, None, None].expand_as(part), inside.expand_as(part))
     if rng.random() < 0.6:
         middle = lips.mean(axis=1, keepdims=True)
-        share = np.array([0.8, 0.35], np.float32)
-        up = np.stack([np.zeros(len(moved)), -0.3 * now * inset.face_px], 1).astype(np.float32)[:, None]
-        teeth = soft_polygons(middle + (lips - middle) * share + up, inset.size, sigma_px=0.02 * inset.face_px)
+        up = np.stack([np.zeros(len(moved)), -0.3 * now * inset.face_px], 1)[:, None]
+        teeth = soft_polygons(middle + (lips - middle) * (0.8, 0.35) + up, size, sigma_px=0.02 * inset.face_px)
         light = (skin * 0.8 + 30) * rng.uniform(0.8, 1.1)
-        painted = torch.lerp(painted, light[None, :, None, None].expand_as(made), (teeth * inside).expand_as(made))
-    return painted
+        part.lerp_(light[None, :, None, None].expand_as(part), (teeth * inside).expand_as(part))

@@ -159,25 +159,50 @@ def warp(source: Tensor, field: Tensor, size: tuple[int, int], *, sharp: bool = 
 
     Bilinear, which softens; `sharp` costs four times as much and hardly does. Beyond the border the edge is repeated.
     """
-    height, width = size
-    offsets = functional.interpolate(field, size=size, mode="bilinear", align_corners=False)
-    x = torch.arange(width, dtype=torch.float32) + 0.5
-    y = torch.arange(height, dtype=torch.float32)[:, None] + 0.5
-    grid = torch.empty(len(field), height, width, 2)
-    torch.add(offsets[:, 0], x, out=grid[..., 0])
-    torch.add(offsets[:, 1], y, out=grid[..., 1])
-    grid *= torch.tensor([2 / source.shape[3], 2 / source.shape[2]])
-    grid -= 1
-    mode = "bicubic" if sharp else "bilinear"
-    return functional.grid_sample(source, grid, mode=mode, padding_mode="border", align_corners=False)
+    sampling = _Sampling(source, size, len(field), sharp=sharp)
+    # In the sampler's units from here on: from -1 to 1 over the source.
+    field = field * torch.tensor([2 / source.shape[3], 2 / source.shape[2]])[:, None, None]
+    x, y = sampling.own_places()
+    for index in range(len(field)):
+        offsets = functional.interpolate(field[index : index + 1], size=size, mode="bilinear", align_corners=False)
+        sampling.take(index, offsets[:, 0], x, offsets[:, 1], y)
+    return sampling.made
 
 
-def affine_view(source: Tensor, affine: np.ndarray, size: tuple[int, int], *, mode: str = "bilinear") -> Tensor:
+class _Sampling:
+    """Pictures taken from a source frame by frame: what a frame needs stays in the processor's cache."""
+
+    def __init__(self, source: Tensor, size: tuple[int, int], length: int, *, sharp: bool) -> None:
+        self.made = torch.empty(length, source.shape[1], *size)
+        self._source = source
+        self._grid = torch.empty(1, *size, 2)
+        self._mode = "bicubic" if sharp else "bilinear"
+
+    def own_places(self) -> tuple[Tensor, Tensor]:
+        """x (w,) and y (h, 1) of each pixel that is made, in units of the source."""
+        height, width = self.made.shape[2:]
+        x = (torch.arange(width, dtype=torch.float32) + 0.5) * 2 / self._source.shape[3] - 1
+        y = (torch.arange(height, dtype=torch.float32)[:, None] + 0.5) * 2 / self._source.shape[2] - 1
+        return x, y
+
+    def take(self, index: int, x: Tensor, more_x: Tensor, y: Tensor, more_y: Tensor) -> None:
+        """Frame `index`, found at x + more_x and y + more_y."""
+        torch.add(x, more_x, out=self._grid[..., 0])
+        torch.add(y, more_y, out=self._grid[..., 1])
+        frame = self._source[index : index + 1]
+        self.made[index] = functional.grid_sample(
+            frame, self._grid, mode=self._mode, padding_mode="border", align_corners=False
+        )[0]
+
+
+def affine_view(source: Tensor, affine: np.ndarray, size: tuple[int, int], *, sharp: bool = False) -> Tensor:
     """Pictures of `size` seen through affine maps (L, 2, 3) from their pixels to those of `source`."""
-    height, width = size
-    from_unit = np.array([[width / 2, 0, width / 2], [0, height / 2, height / 2], [0, 0, 1]])
-    to_unit = np.array([[2 / source.shape[3], 0, -1], [0, 2 / source.shape[2], -1]])
-    whole = np.concatenate([affine, np.broadcast_to([[[0.0, 0.0, 1.0]]], (len(affine), 1, 3))], axis=1)
-    theta = torch.from_numpy((to_unit @ whole @ from_unit).astype(np.float32))
-    grid = functional.affine_grid(theta, [len(affine), 1, height, width], align_corners=False)
-    return functional.grid_sample(source, grid, mode=mode, padding_mode="border", align_corners=False)
+    sampling = _Sampling(source, size, len(affine), sharp=sharp)
+    to_unit = np.array([2 / source.shape[3], 2 / source.shape[2]])
+    maps = affine * to_unit[:, None]
+    maps[..., 2] -= 1
+    x = torch.arange(size[1], dtype=torch.float32) + 0.5
+    y = torch.arange(size[0], dtype=torch.float32)[:, None] + 0.5
+    for index, ((a, b, c), (d, e, f)) in enumerate(maps.tolist()):
+        sampling.take(index, (a * x)[None, None], b * y + c, (d * x)[None, None], e * y + f)
+    return sampling.made
