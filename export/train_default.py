@@ -193,14 +193,8 @@ def _calibrate(work: Work, version: str) -> None:
     traces = [path for precision in ("fp32", "bf16") for path in work.traces(version, precision)]
     _command(
         *("calibrate", work.bundle(version, WHOLE), "--cross-fitted", "--out", work.made, "--replace"),
-        *(
-            "--false-positive-rate",
-            FALSE_POSITIVES,
-            "--confidence",
-            CONFIDENCE,
-            "--report",
-            work.folder / "calibration.html",
-        ),
+        *("--false-positive-rate", FALSE_POSITIVES, "--confidence", CONFIDENCE),
+        *("--report", work.folder / "calibration.html"),
         *("--traces", *traces),
     )
     groups = json.loads((work.run(WHOLE) / "groups.json").read_text())["trained"]
