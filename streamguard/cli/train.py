@@ -8,13 +8,17 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, MissingPackageError
+from .stop import StopSignals
 
 if TYPE_CHECKING:
     from ..data.index import Index
+    from ..training.recipe import Recipe
+    from ..training.train import Groups
     from .main import Subparsers
 
 LINE_EVERY_S = 10.0
@@ -60,20 +64,18 @@ def run(args: argparse.Namespace) -> int:
         import torch
     except ImportError as exc:
         raise MissingPackageError("torch", "train", "training") from exc
-    from ..cli.stop import StopSignals
     from ..data.index import Index
     from ..training.memory import keep_freed_memory
     from ..training.ranks import open_ranks
-    from ..training.train import Training, groups_for
+    from ..training.train import Training
 
-    recipe = _recipe(args)
     _check_limits(args)
     _check_out(args)
     keep_freed_memory()
     if args.threads:
         torch.set_num_threads(args.threads)
     index = Index.open(args.data)
-    groups = groups_for(index, recipe, _held_out(args, index))
+    recipe, groups = _begin(args, index)
     args.out.mkdir(parents=True, exist_ok=True)
     with StopSignals() as signals, open_ranks(args.device) as ranks:
         tell = _teller() if ranks.first else (lambda line: None)
@@ -89,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
             return signals.exit_code
     if not outcome.finished:
         again = f"streamguard train --data {shlex.quote(str(args.data))} --out {shlex.quote(str(args.out))} --resume"
-        sys.stderr.write(f"stopped at step {outcome.step}; to go on, with the same options: {again}\n")
+        sys.stderr.write(f"stopped at step {outcome.step}; to go on: {again}\n")
         return signals.exit_code
     auc = outcome.monitored.get("auc", math.nan)
     print(f"wrote {args.out / 'weights.safetensors'}: {outcome.step} steps in {outcome.seconds / 60:.1f} minutes")
@@ -100,32 +102,37 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _recipe(args: argparse.Namespace) -> Any:
-    from dataclasses import replace
-
+def _begin(args: argparse.Namespace, index: Index) -> tuple[Recipe, Groups]:
+    """What is trained, and on whom: as told, or as the training in OUT was begun."""
     from ..training.recipe import read_recipe, with_steps
-    from ..training.train import resumed_recipe, with_seed
+    from ..training.train import begun, groups_for
 
     if args.resume:
-        # What was begun is gone on with: a changed recipe would be another training.
-        if args.changes or args.seed is not None or args.steps is not None:
-            raise ConfigError("--resume", "goes on with the recipe in OUT: leave out --set, --seed and --steps")
-        recipe = resumed_recipe(args.out)
-    elif args.recipe is None:
+        given = {"RECIPE": args.recipe, "--set": args.changes, "--seed": args.seed, "--steps": args.steps}
+        given |= {"--held-out": args.held_out, "--groups-out": args.groups_out}
+        for name, value in given.items():
+            if value not in (None, []):
+                raise ConfigError(name, "is that of the training in OUT already: leave it out to resume")
+        recipe, groups = begun(args.out)
+        return _with_workers(recipe, args), groups
+    if args.recipe is None:
         raise ConfigError("RECIPE", "is needed, unless a training is resumed")
-    else:
-        recipe = read_recipe(args.recipe, args.changes)
-        if args.seed is not None:
-            recipe = with_seed(recipe, args.seed)
-        if args.steps is not None:
-            if args.steps < len(recipe.stages):
-                raise ConfigError("--steps", f"must be at least 1 for each of the {len(recipe.stages)} stages")
-            recipe = with_steps(recipe, args.steps)
-    if args.workers is not None:
-        if not 0 <= args.workers <= 256:
-            raise ConfigError("--workers", f"must be 0 to 256, not {args.workers}")
-        recipe = replace(recipe, data=replace(recipe.data, workers=args.workers))
-    return recipe
+    recipe = read_recipe(args.recipe, args.changes)
+    if args.seed is not None:
+        recipe = replace(recipe, seed=args.seed)
+    if args.steps is not None:
+        if args.steps < len(recipe.stages):
+            raise ConfigError("--steps", f"must be at least 1 for each of the {len(recipe.stages)} stages")
+        recipe = with_steps(recipe, args.steps)
+    return _with_workers(recipe, args), groups_for(index, recipe, _held_out(args, index))
+
+
+def _with_workers(recipe: Recipe, args: argparse.Namespace) -> Recipe:
+    if args.workers is None:
+        return recipe
+    if not 0 <= args.workers <= 256:
+        raise ConfigError("--workers", f"must be 0 to 256, not {args.workers}")
+    return replace(recipe, data=replace(recipe.data, workers=args.workers))
 
 
 def _check_limits(args: argparse.Namespace) -> None:
@@ -178,7 +185,7 @@ def _teller() -> Callable[[dict[str, Any]], None]:
     return tell
 
 
-def _bundle_command(recipe: Any, out: Path) -> str:
+def _bundle_command(recipe: Recipe, out: Path) -> str:
     options = "".join(f" --option {shlex.quote(f'{name}={value}')}" for name, value in recipe.net.options.items())
     span = f" --span {recipe.net.span:g}" if recipe.entry.recipe == "square" else ""
     weights = shlex.quote(str(out / "weights.safetensors"))

@@ -12,6 +12,7 @@ import os
 import queue
 import signal
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,9 @@ PATIENCE_S = 2.0
 """Between looks at whether workers still live."""
 CELL_PX = 8
 """Masks have a value for each so many pixels of a crop."""
+
+FINER = 4
+"""Each of these is the mean of so many by so many."""
 
 
 class Batch(NamedTuple):
@@ -170,6 +174,35 @@ class Batches:
         self._next = max(self._next, pair.number + 1)
         if full:
             self._due -= 1
+
+
+class Ahead:
+    """The next batch is cut by a thread while this one is learned: for a GPU, which would wait for it."""
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self._coming: Future[tuple[dict[str, Any], Batch]] | None = None
+
+    def next(self) -> Batch:
+        coming = self._coming or self._ask()
+        batch = coming.result()[1]
+        self._coming = self._ask()
+        return batch
+
+    def state(self) -> dict[str, Any]:
+        """As it was before the batch that nobody has seen yet."""
+        return self._batches.state() if self._coming is None else self._coming.result()[0]
+
+    def statistics(self) -> dict[str, float]:
+        return self._batches.statistics()
+
+    def close(self) -> None:
+        """Before the batches are closed."""
+        self._thread.shutdown()
+
+    def _ask(self) -> Future[tuple[dict[str, Any], Batch]]:
+        return self._thread.submit(lambda: (self._batches.state(), self._batches.next()))
 
 
 class _Workers:
@@ -315,7 +348,8 @@ class Cutter:
         if pair.mask is None or not self._square:
             return clips, np.zeros((length, cells, cells), np.float32)
         levels = pair.mask[frames].astype(np.float32) / 255
-        return clips, change.apply_to_mask(crop_mask(levels, sides[1], cells, self._span, jitter))
+        fine = change.apply_to_mask(crop_mask(levels, sides[1], cells * FINER, self._span, jitter))
+        return clips, fine.reshape(length, cells, FINER, cells, FINER).mean(axis=(2, 4))
 
     def _crop(self, tiles: Tiles, jitter: Jitter) -> np.ndarray:
         if self._square:

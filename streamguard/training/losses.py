@@ -59,7 +59,8 @@ def difference_loss(found: Tensor, masks: Tensor, masked: Tensor) -> Tensor:
 
     `masked` (N,): of which clips that is known.
     """
-    shares = functional.adaptive_avg_pool2d(masks, found.shape[2:])  # (N, L, h, w)
+    height, width = found.shape[2:]
+    shares = functional.adaptive_avg_pool2d(masks, (height, width))  # (N, L, h, w)
     each = functional.binary_cross_entropy_with_logits(found, shares, reduction="none").mean(dim=(1, 2, 3))
     return _mean_where(each, masked)
 

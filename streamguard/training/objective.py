@@ -74,7 +74,7 @@ class Objective(nn.Module):
         finally:
             if hook is not None:
                 hook.remove()
-        return Answers(*(each if each is None else each.float() for each in answers))
+        return Answers(answers.scores.float(), _float(answers.anomaly_scores), _float(answers.anomaly))
 
     def _of_logits(self, logits: Tensor, labels: Tensor, twins: Tensor) -> Tensor:
         first = logit_loss(logits, labels, smoothing=self.weights.smoothing)
@@ -158,6 +158,10 @@ def difference_channels(net: nn.Module) -> int:
     block = difference_block(cast(MotionNet, net))
     norms = [module for module in block.modules() if isinstance(module, nn.BatchNorm2d)]
     return norms[-1].num_features
+
+
+def _float(values: Tensor | None) -> Tensor | None:
+    return None if values is None else values.float()
 
 
 def _clip_logits(scores: Tensor) -> Tensor:

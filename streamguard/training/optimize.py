@@ -21,6 +21,10 @@ EMA_WARMUP = 10
 """At step n the running mean's decay is at most n over n and this: else the untrained start would stay in it."""
 
 
+MOST_WARMUP = 5
+"""The learning rate rises in a fifth of a stage at most: stages are cut short now and then."""
+
+
 class Descent:
     """One optimiser, whatever its kind."""
 
@@ -103,7 +107,7 @@ def parameter_groups(objective: Objective, part: OptimizerPart, image_factor: fl
 
 def learning_rate(stage: Stage, step: int, progress: float) -> float:
     """At a stage's step, from 0; `progress` is how much of the stage is over, 0 to 1."""
-    rising = min(1.0, (step + 1) / (stage.warmup + 1))
+    rising = min(1.0, (step + 1) / (min(stage.warmup, stage.steps // MOST_WARMUP) + 1))
     falling = stage.final + (1 - stage.final) * (1 + math.cos(math.pi * min(1.0, progress))) / 2
     return stage.lr * rising * falling
 

@@ -17,18 +17,15 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from PIL import Image
 
 from ..data.index import Footage, Index
 from ..data.tracks import Done, Found, Settings, Track
-from ..errors import DataError
+from ..errors import ConfigError, DataError
 from ..values import Patch
 from . import degrade, fakes
 from .fakes.swap import resized
 from .recipe import Recipe, Stage
-from .tiles import TILE_SPAN, Tiles, tiles_of
-
-Match: TypeAlias = tuple[Track, list[int], Footage]
+from .tiles import Tiles, tiles_of
 
 DONORS = 0.5
 """How often kinds that can do without another person's clip are given one."""
@@ -36,10 +33,6 @@ DRAWS = 50
 """Places that are tried before it is said that there is none."""
 SAME_MOMENT_S = 1e-3
 """Frames of a fake and of its twin are the same frames of one file."""
-SHAKE = 0.012
-"""Of a still: how far it moves from frame to frame, in face scales."""
-MARGIN = 1.08
-"""A still is cut this much larger, so that there is something to shake into view."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -65,6 +58,9 @@ class Place:
     footage: Footage
     folder: Path
     patches: int
+
+
+Match: TypeAlias = tuple[Place, list[int]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -169,6 +165,11 @@ class PairMaker:
         for what, (there, share) in wanted.items():
             if share > 0 and not there:
                 raise DataError(where, f"the recipe wants {what} of {seconds:.2g} s, and these groups have none")
+        for still, share in ((False, 1 - stage.stills), (True, stage.stills)):
+            if stage.pseudo * share > 0 and not self._possible(still=still):
+                raise ConfigError(
+                    "recipe: kinds", "a stage has only kinds that need motion, for pictures that do not move"
+                )
         people = len(self.material.real.keys() | self.material.stills.keys())
         if stage.pseudo and people < 2 and fakes.NEEDS_DONOR & {kind for kind, _ in self._kinds}:
             raise DataError(where, f"the kind {min(fakes.NEEDS_DONOR)} needs real people of two groups; there is one")
@@ -190,9 +191,7 @@ class PairMaker:
             order = self._order(track, rng)
             match = None if order is None else self._same_moments(place, track, order)
             if order is not None and match is not None:
-                fake = self._tiles(track, order, place.footage)
-                real = self._tiles(match[0], match[1], match[2])
-                return Pair(real=real, fake=fake, mask=None, kind="twins")
+                return Pair(real=self._tiles(*match), fake=self._tiles(place, order), mask=None, kind="twins")
         raise DataError("pairs", f"no fake and its twin show the same {self._length} moments in {DRAWS} places")
 
     def _alone(self, rng: np.random.Generator) -> Pair:
@@ -201,10 +200,14 @@ class PairMaker:
         return Pair(real=resized(real, size_px), fake=resized(fake, size_px), mask=None, kind="alone")
 
     def _kind(self, rng: np.random.Generator, *, still: bool) -> str:
-        unmoved = still or self._length == 1
-        kinds = [(kind, weight) for kind, weight in self._kinds if not (unmoved and kind in fakes.NEEDS_MOTION)]
+        kinds = self._possible(still=still)
         weights = np.array([weight for _, weight in kinds])
         return kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))][0]
+
+    def _possible(self, *, still: bool) -> list[tuple[str, float]]:
+        """Kinds and weights: some need motion."""
+        moved = not still and self._length > 1
+        return [(kind, weight) for kind, weight in self._kinds if moved or kind not in fakes.NEEDS_MOTION]
 
     def _donor(self, rng: np.random.Generator, group: str) -> Tiles | None:
         """Somebody else's, or nobody's: a clip, a frame of one, or a still."""
@@ -214,7 +217,7 @@ class PairMaker:
         if not others:
             return None
         if others.keys() <= self.material.stills.keys() and next(iter(others.values()))[0].footage.still:
-            return self._still_tiles(_draw(others, rng), 1.0)
+            return self._tiles(_draw(others, rng), [0])
         return self._clip(others, rng, 1 if rng.random() < 0.5 else self._length)
 
     def _clip(self, of_group: dict[str, list[Place]], rng: np.random.Generator, length: int | None = None) -> Tiles:
@@ -223,30 +226,17 @@ class PairMaker:
             track = self._track(place)
             order = self._order(track, rng)
             if order is not None:
-                return self._tiles(track, order[:length], place.footage)
+                return self._tiles(place, order[:length])
         raise DataError("clips", f"none of {self._length} frames without a gap in {DRAWS} tracks")
 
     def _still(self, rng: np.random.Generator) -> Tiles:
-        tiles = self._still_tiles(_draw(self.material.stills, rng), MARGIN)
-        return shaken(tiles, self._length, MARGIN, rng)
+        tiles = self._tiles(_draw(self.material.stills, rng), [0])
+        return fakes.shaken(tiles, self._length, rng)
 
-    def _still_tiles(self, place: Place, margin: float) -> Tiles:
+    def _tiles(self, place: Place, order: Sequence[int]) -> Tiles:
         footage = place.footage
         return tiles_of(
-            self._track(place),
-            0,
-            1,
-            1,
-            span=TILE_SPAN * margin,
-            most_px=round(self._most_px * margin),
-            key=footage.key,
-            group=footage.group,
-        )
-
-    def _tiles(self, track: Track, order: Sequence[int], footage: Footage) -> Tiles:
-        chosen = _Chosen(track, order)
-        return tiles_of(
-            chosen,
+            _Chosen(self._track(place), order),
             0,
             len(order),
             1,
@@ -267,13 +257,13 @@ class PairMaker:
         return run[start : start + self._length]
 
     def _same_moments(self, place: Place, track: Track, order: Sequence[int]) -> Match | None:
-        """The twin's track that has all of these moments, and its patches of them."""
+        """Where the twin has all of these moments, and its patches of them."""
         moments = track.pts_s[list(order)]
         for twin in self.material.twin_places.get(place.footage.twin, []):
             other = self._track(twin)
             nearest = np.abs(other.pts_s[None] - moments[:, None]).argmin(axis=1)
             if np.abs(other.pts_s[nearest] - moments).max() < SAME_MOMENT_S:
-                return other, nearest.tolist(), twin.footage
+                return twin, nearest.tolist()
         return None
 
     def _track(self, place: Place) -> Track:
@@ -296,32 +286,12 @@ class _Chosen:
         return self._track.mesh(self._order[index])
 
 
-def shaken(tiles: Tiles, length: int, margin: float, rng: np.random.Generator) -> Tiles:
-    """A still as a hand-held camera films it: a window in it, `margin` times smaller, that walks a little."""
-    side = tiles.side_px
-    window = side / margin
-    out_px = 2 * round(window / 2)
-    free = (side - window) / 2
-    walk = np.cumsum(rng.standard_normal((length, 2)) * SHAKE * tiles.face_px, axis=0)
-    corners = free + np.clip(walk - walk.mean(axis=0), -free, free)  # (L, 2): x, y
-    image = Image.fromarray(tiles.pixels[0])
-    frames = [
-        image.resize((out_px, out_px), Image.Resampling.BICUBIC, box=(x, y, x + window, y + window))
-        for x, y in corners.tolist()
-    ]
-    ratio = out_px / window
-    return replace(
-        tiles,
-        pixels=np.stack([np.asarray(frame) for frame in frames]),
-        points=((tiles.points - corners[:, None]) * ratio).astype(np.float32),
-        face_px=tiles.face_px * ratio,
-    )
-
-
 def _kinds_with_weights(stage: Stage) -> list[tuple[str, float]]:
     unknown = sorted(stage.kinds.keys() - fakes.KINDS.keys())
     if unknown:
-        raise DataError("kinds", f"no pseudo-fake is called {unknown[0]!r}; there are {', '.join(fakes.KINDS)}")
+        raise ConfigError(
+            "recipe: kinds", f"no pseudo-fake is called {unknown[0]!r}; there are {', '.join(fakes.KINDS)}"
+        )
     return [(kind, weight) for kind, weight in sorted(stage.kinds.items()) if weight > 0]
 
 

@@ -50,8 +50,8 @@ class Ranks:
 
 
 @contextmanager
-def open_ranks(device: str = "auto") -> Iterator[Ranks]:
-    """As torchrun's environment says; without it, one."""
+def open_ranks(device: str = "auto", rendezvous: str = "env://") -> Iterator[Ranks]:
+    """As torchrun's environment says; without it, one. `rendezvous`: where the processes find each other."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     rank = int(os.environ.get("RANK", "0"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
@@ -62,7 +62,8 @@ def open_ranks(device: str = "auto") -> Iterator[Ranks]:
     if count == 1:
         yield Ranks(rank=0, count=1, device=own)
         return
-    distributed.init_process_group("nccl" if own.type == "cuda" else "gloo")
+    backend = "nccl" if own.type == "cuda" else "gloo"
+    distributed.init_process_group(backend, rendezvous, rank=rank, world_size=count)
     try:
         yield Ranks(rank=rank, count=count, device=own)
     finally:

@@ -128,7 +128,7 @@ class Stage:
     steps: int
     lr: float
     warmup: int = 50
-    """Steps in which the learning rate rises."""
+    """Steps in which the learning rate rises; at most a fifth of the stage."""
     final: float = 0.02
     """Share of the learning rate that is left at the end."""
     pairs: int = 8
@@ -182,7 +182,7 @@ class Recipe:
 
 def own_recipes() -> dict[str, Path]:
     """Those that come with the package, by name."""
-    return {path.stem: path for path in sorted(OWN.glob("*.toml"))}
+    return {path.stem: path for path in sorted(OWN.glob("*.toml"), key=lambda path: path.stem)}
 
 
 def read_recipe(name_or_path: str, changes: Iterable[str] = ()) -> Recipe:

@@ -14,20 +14,19 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from ..data.index import Index
 from ..errors import CheckpointError, ConfigError, DataError, TrainingError
 from ..weights.load import save_weights
-from .batches import Batch, Batches
+from .batches import Ahead, Batch, Batches
 from .checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from .monitor import look, monitor_batches, monitor_pairs, monitored_groups
 from .objective import TERMS, Objective, build_net
@@ -122,6 +121,8 @@ class Training:
             self._resume()
         self._module: nn.Module = self.objective
         if ranks.count > 1:
+            from torch.nn.parallel import DistributedDataParallel  # seconds to import, and seldom needed
+
             ids = [ranks.device] if ranks.device.type == "cuda" else None
             # Alternation and clips without real faces leave parameters without a gradient.
             self._module = DistributedDataParallel(self.objective, device_ids=ids, find_unused_parameters=True)
@@ -154,26 +155,26 @@ class Training:
         """Whether it is over; else it was stopped."""
         number, stage = self._stage, self.recipe.stages[self._stage]
         looks = monitor_batches(self._pairs, self.recipe, stage.length) if self._pairs else []
-        with Batches(self._index, self.groups.trained, self.recipe, number, seed=self._ranks.rank) as batches:
+        with ExitStack() as stack:
+            seed = self._ranks.rank
+            batches = stack.enter_context(Batches(self._index, self.groups.trained, self.recipe, number, seed=seed))
             if self._resumed is not None:
                 self._go_on(batches)
+            feed = stack.enter_context(closing(Ahead(batches))) if self._ranks.device.type == "cuda" else batches
             meter = _Meter(self._clock)
             saved_s = self._clock()
-            while not self._over(stage):
-                terms, norm, lr = self._one_step(stage, batches.next())
-                meter.add(terms, norm, self._crops(stage))
-                look_now = self._due(self.recipe.run.evaluate_every) or self._over(stage)
-                if self._due(self.recipe.run.log_every) or look_now:
-                    line: Line = {"step": self._step, "stage": number, "lr": lr, **meter.taken()}
-                    line |= {"seconds": round(self._seconds(), 2), **batches.statistics()}
-                    if look_now and looks:
-                        line |= self._look(looks)
-                    self._put(record, line)
-                    if look_now and record is not None:
-                        record.draw()
+            progress = self._progress(stage)
+            while progress < 1:
+                lr = learning_rate(stage, self._stage_step, progress)
+                meter.add(*self._one_step(feed.next(), lr), self._crops(stage))
+                progress = self._progress(stage)
+                if record is not None:
+                    last = progress >= 1
+                    told = {"step": self._step, "stage": number, "lr": lr}
+                    self._note(record, told, meter, feed, looks, last=last)
                 stop = self._ranks.any(stopped())
                 if stop or self._ranks.any(self._clock() - saved_s >= self.recipe.run.checkpoint_every_s):
-                    self._checkpoint(self._ranks.gathered(batches.state()))
+                    self._checkpoint(self._ranks.gathered(feed.state()))
                     saved_s = self._clock()
                 if stop:
                     return False
@@ -182,8 +183,23 @@ class Training:
             self._save(self._out / f"stage-{number + 1}.safetensors")
         return True
 
-    def _one_step(self, stage: Stage, batch: Batch) -> tuple[list[float], float, float]:
-        """What was lost, the gradients' norm, and the learning rate."""
+    def _note(
+        self, record: Record, line: Line, meter: _Meter, feed: Batches | Ahead, looks: list[Batch], *, last: bool
+    ) -> None:
+        """In the log, where it is time for it or the stage's last step."""
+        looked = last or self._due(self.recipe.run.evaluate_every)
+        if not (looked or self._due(self.recipe.run.log_every)):
+            return
+        line |= {**meter.taken(), "seconds": round(self._seconds(), 2), **feed.statistics()}
+        if looked and looks:
+            line |= self._look(looks)
+        record.put(line)
+        self._tell(line)
+        if looked:
+            record.draw()
+
+    def _one_step(self, batch: Batch, lr: float) -> tuple[list[float], float]:
+        """What was lost, and the gradients' norm."""
         given = [torch.from_numpy(each).to(self._ranks.device) for each in batch[:5]]
         with self._frozen():
             with torch.autocast(self._ranks.device.type, self._precision, enabled=self._precision != torch.float32):
@@ -191,14 +207,13 @@ class Training:
             values = terms.tolist()
             self._check(math.isfinite(values[0]), f"the loss is {values[0]}")
             terms[0].backward()
-        lr = learning_rate(stage, self._stage_step, self._progress(stage))
         norm = self._descent.step(lr)
         self._check(math.isfinite(norm), f"the gradients' norm is {norm}")
         if self.mean is not None:
             self.mean.update()
         self._step += 1
         self._stage_step += 1
-        return values, norm, lr
+        return values, norm
 
     def _frozen(self) -> AbstractContextManager[None]:
         """Several processes exchange the gradients of all parameters: there nothing may come and go."""
@@ -213,11 +228,11 @@ class Training:
 
     def _progress(self, stage: Stage) -> float:
         """How much of the stage is over, by steps or by time, whichever is further."""
+        of_steps = self._stage_step / stage.steps
+        if math.isinf(self._budget_s):
+            return of_steps
         of_time = (self._seconds() - self._stage_before_s) / (self._budget_s * self._share(stage))
-        return self._ranks.of_first(max(self._stage_step / stage.steps, of_time))
-
-    def _over(self, stage: Stage) -> bool:
-        return self._progress(stage) >= 1
+        return self._ranks.of_first(max(of_steps, of_time))
 
     def _share(self, stage: Stage) -> float:
         """Of the time: as many crops as it has, of all."""
@@ -236,16 +251,11 @@ class Training:
     def _look(self, looks: list[Batch]) -> dict[str, float]:
         with self._kept_weights():
             found = look(self.net, looks, self._ranks.device, self._precision)
-        self._last_look = {name: round(value, 4) for name, value in found.items()}
+        self._last_look = {name: round(value, 4) for name, value in found.items() if math.isfinite(value)}
         return self._last_look
 
     def _kept_weights(self) -> AbstractContextManager[None]:
         return nullcontext() if self.mean is None else self.mean.applied()
-
-    def _put(self, record: Record | None, line: Line) -> None:
-        if record is not None:
-            record.put(line)
-            self._tell(line)
 
     def _save(self, path: Path) -> None:
         with self._kept_weights():
@@ -308,16 +318,17 @@ class Training:
             _restore_random(state["random"][self._ranks.rank], self._ranks.device)
 
 
-def resumed_recipe(out: Path) -> Recipe:
-    """That of the newest checkpoint there."""
+def begun(out: Path) -> tuple[Recipe, Groups]:
+    """The recipe and the groups of the newest checkpoint there."""
     found = checkpoints(out) if out.is_dir() else []
     if not found:
         raise ConfigError("--resume", f"there is no checkpoint in {out}")
-    return recipe_from_text(load_checkpoint(found[-1])["recipe"])
-
-
-def with_seed(recipe: Recipe, seed: int) -> Recipe:
-    return replace(recipe, seed=seed)
+    state = load_checkpoint(found[-1])
+    try:
+        groups = {name: tuple(names) for name, names in json.loads(state["groups"]).items()}
+        return recipe_from_text(state["recipe"]), Groups(**groups)
+    except (KeyError, ValueError, TypeError, AttributeError) as exc:
+        raise CheckpointError(str(found[-1]), "", f"is damaged ({exc})") from exc
 
 
 def _precision(recipe: Recipe, ranks: Ranks) -> torch.dtype:
