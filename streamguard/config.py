@@ -265,7 +265,8 @@ class SessionConfig:
     most_work: int = 64
     """Windows that may wait to be taken; the oldest is dropped and counted."""
     maps_every_s: float | None = None
-    """A face's clip is handed out for heat maps so often (media time), and when it becomes LIKELY_FAKE. None: never."""
+    """A face's clip is handed out for heat maps so often (media time), a calm face's more rarely, and when it becomes
+    LIKELY_FAKE. None: never."""
     maps_in_events: bool = False
     """Scores carry the maps."""
 

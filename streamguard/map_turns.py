@@ -1,12 +1,13 @@
 """Whose turn it is to have heat maps made, and the newest of each face: faces with new windows in, clips out; maps in.
 
-The session holds one, where maps are wanted. A face has its turn about once a second, and when it becomes LIKELY_FAKE.
-Cutting a clip costs, so none is cut that there is no room for, or that a network has no time for.
+The session holds one, where maps are wanted. A face has its turn about once a second, a calm one more rarely, and each
+when it becomes LIKELY_FAKE. Cutting a clip costs, so none is cut that there is no room for, or that a network has no
+time for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -17,6 +18,8 @@ MOST_WAITING = 64
 """Clips that may wait to be taken; further ones are not cut."""
 TURN_S = 0.25
 """Of many faces, each has its turn only so often times their number: a crowd costs no more than a few."""
+CALM = 4
+"""A face that nobody suspects has its turn so many times more rarely."""
 
 Key = tuple[int, int]
 """Face id and generation."""
@@ -50,10 +53,10 @@ class MapTurns:
         del self._faces[key]
         self._work = [clip for clip in self._work if (clip.face_id, clip.generation) != key]
 
-    def give_turns(self, faces: Mapping[Key, FaceClips], pts_s: float) -> None:
-        """`faces` have a new window. Who has waited longest comes first."""
+    def give_turns(self, faces: Mapping[Key, FaceClips], pts_s: float, *, calm: Container[Key] = ()) -> None:
+        """`faces` have a new window; some are calm. Who has waited longest comes first."""
         every_s = max(self._every_s, TURN_S * len(self._faces))
-        due = [key for key in faces if pts_s - self._faces[key].turn_pts_s >= every_s]
+        due = [key for key in faces if pts_s - self._faces[key].turn_pts_s >= (CALM if key in calm else 1) * every_s]
         for key in sorted(due, key=lambda key: self._faces[key].turn_pts_s):
             self.give_turn(key, faces[key], pts_s)
 

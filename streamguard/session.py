@@ -69,6 +69,8 @@ SLOW_SHARE, FAST_SHARE = 0.8, 0.9
 MOST_EVENTS = 10_000
 """Events that wait for `events()`; then the oldest are lost, and EventsLost says which."""
 NO_FACE_AFTER_S = 1.0
+CALM_STATES = (FaceState.LIKELY_REAL, FaceState.LOW_QUALITY)
+"""Faces for which a heat map is seldom looked at."""
 TELL_DROPS_EVERY_S = 5.0
 """Lost work is told at least so often (wall clock) while it goes on, and whenever the hop changes."""
 
@@ -184,7 +186,9 @@ class Session:
             self._watch(face, frame)
         new = {(face.face_id, face.generation) for face in looked.faces if self._take_face(face, frame)}
         if self._maps is not None:
-            self._maps.give_turns({key: self._watched[key].clips for key in self._watched if key in new}, frame.pts_s)
+            faces = {key: watched.clips for key, watched in self._watched.items() if key in new}
+            calm = [key for key in faces if self._watched[key].state in CALM_STATES]
+            self._maps.give_turns(faces, frame.pts_s, calm=calm)
         self._judge.pass_time(frame.pts_s)
         for key in self._watched:
             self._note_opinion(key)

@@ -12,7 +12,7 @@ import pytest
 from streamguard.config import EngineConfig, SessionConfig
 from streamguard.engine.engine import Engine
 from streamguard.events import EndOfStream, FaceLost, Score
-from streamguard.map_turns import TURN_S
+from streamguard.map_turns import CALM, TURN_S
 from streamguard.run import MAPS_EVERY_S, Turn, drive
 from streamguard.session import Session
 from streamguard.sources import Item
@@ -73,6 +73,21 @@ def test_each_face_has_its_turn_about_once_a_second() -> None:
         ends = [clip.pts_end_s for clip in clips if clip.face_id == face_id]
         assert 6 <= len(ends) <= 8
         assert all(1.0 <= later - earlier <= 1.64 + 1e-6 for earlier, later in pairwise(ends)), "or at the next window"
+
+
+def test_a_face_that_is_likely_real_has_its_turn_more_rarely() -> None:
+    run = run_of()
+    clips: list[MapClip] = []
+    for pts_s in times(0.0, 16.0):
+        windows = len(run.windows)
+        run.feed([pts_s], still({ADA: box_at(300, 180)}))
+        clips += run.session.take_map_work()
+        run.session.put_scores([scored(window, 0.01) for window in run.windows[windows:]])
+    (face,) = run.session.faces()
+    assert run.session.face_state(face) is FaceState.LIKELY_REAL
+    ends = [clip.pts_end_s for clip in clips if clip.pts_end_s > 6.0]
+    assert 2 <= len(ends) <= 4
+    assert all(later - earlier >= CALM * MAPS_EVERY_S for earlier, later in pairwise(ends))
 
 
 def test_a_crowd_costs_no_more_than_a_few() -> None:
@@ -233,7 +248,7 @@ def test_maps_are_of_the_person_that_the_score_is_of() -> None:
     carried = [event.kind for event in events if isinstance(event.kind, Score) and event.kind.maps is not None]
     generations = {(score.face_id, score.generation) for score in carried}
     assert len(generations) >= 5
-    assert len(carried) >= 16
+    assert len(carried) >= 8
     for score in carried:
         assert score.maps is not None
         assert score.maps.anomaly is not None
@@ -251,7 +266,7 @@ def test_maps_are_of_the_person_that_the_score_is_of() -> None:
 def test_turns_bring_the_maps_with_their_crops() -> None:
     turns = watched([frame_at(pts_s, BOTH) for pts_s in times(0.0, 3.0)], live=False)
     mapped = [one for turn in turns for one in turn.maps]
-    assert len(mapped) >= 4
+    assert {one.clip.face_id for one in mapped} == {1, 2}
     for turn in turns:
         for one in turn.maps:
             assert isinstance(turn.item, Frame)
