@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -142,7 +142,8 @@ def _bits_a_pixel(path: Path) -> float:
 
 
 def _in_other_container(path: Path, folder: Path) -> Path:
-    """The same packets in Matroska, or in MP4 what is Matroska already."""
+    """The same packets in Matroska, or in MP4 what is Matroska already. What an edit list hid at the start is then
+    seen, and sound is left out."""
     with _opened(path) as given:
         matroska = "matroska" in given.format.name
         made = folder / f"{path.stem}{'.mp4' if matroska else '.mkv'}"
@@ -151,13 +152,29 @@ def _in_other_container(path: Path, folder: Path) -> Path:
                 stream = given.streams.video[0]
                 copied = out.add_stream_from_template(stream)
                 copied.metadata.update(stream.metadata)
-                for packet in given.demux(stream):
-                    if packet.dts is not None:
-                        packet.stream = copied
-                        out.mux(packet)
+                for packet in _with_dts(given.demux(stream)):
+                    packet.stream = copied
+                    out.mux(packet)
         except av.error.FFmpegError as exc:
             raise CorruptMedia(str(path), f"cannot be put into another container: {exc.strerror}") from exc
     return made
+
+
+def _with_dts(packets: Iterable[Any]) -> Iterator[Any]:
+    """Matroska leaves out when its first packets are to be decoded, and MP4 wants to know: just before the others."""
+    early = []
+    for packet in packets:
+        if not packet.size:
+            continue
+        if packet.dts is None:
+            early.append(packet)
+            continue
+        for i, one in enumerate(early):
+            one.dts = packet.dts - len(early) + i
+            yield one
+        early = []
+        yield packet
+    yield from early
 
 
 def _opened(path: Path) -> Any:

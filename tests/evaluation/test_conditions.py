@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -102,6 +103,24 @@ def test_other_container_holds_the_very_same_pictures(portraits: Index, tmp_path
         assert one.pts_s == pytest.approx(other.pts_s, abs=1e-3), "Matroska knows milliseconds"
     with av.open(str(tmp_path / "ada.mkv")) as container:
         assert "matroska" in container.format.name
+
+
+def test_matroska_without_decoding_times_becomes_an_mp4_that_has_them(portraits: Index, tmp_path: Path) -> None:
+    """As x264 makes it, with pictures that are decoded before they are shown."""
+    with av.open(str(tmp_path / "ada.mkv"), "w") as out:
+        stream = out.add_stream("libx264", rate=25, options={"preset": "ultrafast", "bf": "3", "b-pyramid": "normal"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for frame in frames(portraits, "ada", "raw", NOTHING, tmp_path)[:20]:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(frame.picture.rgb(), format="rgb24")))
+        out.mux(stream.encode(None))
+    with av.open(str(tmp_path / "ada.mkv")) as given:
+        assert next(given.demux(video=0)).dts is None, "or this shows nothing"
+    index = Index(tmp_path / "index", tmp_path, [replace(portraits.footage[0], file="ada.mkv")])
+    before = frames(index, "ada", "raw", NOTHING, tmp_path)
+    after = frames(index, "ada", "container", NOTHING, tmp_path)
+    assert (tmp_path / "ada.mp4").exists()
+    assert len(before) == len(after) == 20
+    assert all((one.picture.y == other.picture.y).all() for one, other in zip(before, after, strict=True))
 
 
 def test_picture_that_is_stored_turned_comes_upright_from_either_container(portraits: Index, tmp_path: Path) -> None:
