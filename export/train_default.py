@@ -28,7 +28,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from streamguard.bundle import open_bundle
 from streamguard.data.index import Footage, Index
 from streamguard.data.tracks import Done
 from streamguard.evaluation.conditions import HARMONISED
@@ -104,6 +103,7 @@ def main() -> None:
     work.folder.mkdir(parents=True, exist_ok=True)
     told(f"prepare {work.data}")
     _command("data", "prepare", work.data, "--out", work.prepared, "--groups", GROUPS, "--jobs", work.jobs)
+    _commit(work)
     told(f"train {FOLDS} folds and the whole")
     with ThreadPoolExecutor(work.jobs) as pool:
         list(pool.map(lambda number: _train(work, number), range(FOLDS + 1)))
@@ -145,7 +145,7 @@ def _bundle(work: Work, version: str, fold: str) -> None:
     about = f"StreamGuard's development set, {SEEN[version]}; started from EfficientNet-Lite0's ImageNet weights"
     _command(
         *("bundle", "trained", work.run(fold), out, "--stage", VERSIONS[version], "--store", "fp16"),
-        *("--data", about, "--licence", "Apache-2.0"),
+        *("--data", about, "--licence", "Apache-2.0", "--commit", _commit(work)),
     )
 
 
@@ -153,6 +153,15 @@ def _described(version: str) -> str:
     return {"pseudo": "pseudo-fakes of real footage", "genuine": "pseudo-fakes of real footage, and genuine fakes"}[
         version
     ]
+
+
+def _commit(work: Work) -> str:
+    """Of the code, when the first network was trained with it."""
+    kept = work.folder / "commit"
+    if not kept.exists():
+        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
+        kept.write_text(head.stdout.strip()[:12])
+    return kept.read_text()
 
 
 def _trace(work: Work, version: str, fold: str) -> None:
@@ -194,7 +203,8 @@ def _calibrate(work: Work, version: str) -> None:
     _command(
         *("calibrate", work.bundle(version, WHOLE), "--cross-fitted", "--out", work.made, "--replace"),
         *("--false-positive-rate", FALSE_POSITIVES, "--confidence", CONFIDENCE),
-        *("--report", work.folder / "calibration.html"),
+        *("--report", work.folder / "calibration.html", "--evaluation", work.folder / "evaluation"),
+        *("--also", "window:fp32", "--also", "window:bf16"),
         *("--traces", *traces),
     )
     groups = json.loads((work.run(WHOLE) / "groups.json").read_text())["trained"]
@@ -202,13 +212,14 @@ def _calibrate(work: Work, version: str) -> None:
 
 
 def _evaluate(work: Work, version: str) -> None:
-    """What the model card says: of the folds' networks, the chosen version with the calibration that is shipped."""
+    """What the model card says, of the folds' networks: the chosen version with cross-fitted calibrations, the other
+    only ranked."""
     for name in VERSIONS:
         traces = read_traces(work.traces(name, PRECISION))
-        bundle = open_bundle(work.made)
-        header = traces.header
-        calibration = bundle.calibration(header.graph, header.precision) if name == version else None
-        found = json.loads(measure(traces, calibration).to_json())
+        if name == version:
+            found = json.loads((work.folder / "evaluation" / f"step-{PRECISION}" / "evaluation.json").read_text())
+        else:
+            found = json.loads(measure(traces).to_json())
         found["kinds"] = {
             words: json.loads(measure(_only(traces, kind)).to_json())["conditions"]
             for words, kind in (("live swaps", SWAPS), ("talking heads", HEADS))

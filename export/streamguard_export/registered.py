@@ -69,6 +69,7 @@ def bundle_of_weights(
     *,
     data: str,
     licence: str,
+    commit: str = "none",
     held_out: Iterable[str] = (),
     making: Making = AS_ALWAYS,
     progress: Progress = lambda line: None,
@@ -82,7 +83,7 @@ def bundle_of_weights(
     with _unchanged(file) as sha256:
         load_strictly(net, read_checkpoint(file), file)
     data = f"{data}; weights from {shown(file.name)}, sha256 {sha256}"
-    provenance = Provenance(data=data, commit="none", licence=licence, held_out=tuple(sorted(held_out)))
+    provenance = Provenance(data=data, commit=commit, licence=licence, held_out=tuple(sorted(held_out)))
     return _of_file(out, entry, net, sha256, provenance, making=making, progress=progress)
 
 

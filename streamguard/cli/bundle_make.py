@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import sys
 import time
@@ -96,6 +97,7 @@ def add_trained(actions: Subparsers) -> None:
     trained.add_argument("--stage", type=int, metavar="N", help="the weights at the end of stage N; default: the last")
     _add_store(trained)
     _add_account(trained)
+    trained.add_argument("--commit", type=_commit, metavar="HEX", help="of the code that trained it")
 
 
 def _add_store(parser: argparse.ArgumentParser) -> None:
@@ -180,6 +182,7 @@ def trained(args: argparse.Namespace) -> None:
         file,
         data=args.data or "not said",
         licence=args.licence or "not said",
+        commit=args.commit or "none",
         held_out=_held_out(args.run / GROUPS),
         making=Making(span=recipe.net.span if recipe.entry.recipe == "square" else 2.0, store=args.store),
         progress=_progress(),
@@ -215,6 +218,12 @@ def _options(given: list[str]) -> Mapping[str, str]:
             raise ConfigError("--option", f"must be NAME=VALUE, not {each}")
         options[name] = value
     return options
+
+
+def _commit(text: str) -> str:
+    if re.fullmatch("[0-9a-f]{7,40}", text) is None:
+        raise argparse.ArgumentTypeError(f"must be 7 to 40 hexadecimal digits, not {text!r}")
+    return text
 
 
 def _held_out(path: Path) -> list[str]:

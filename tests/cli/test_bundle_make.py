@@ -111,8 +111,9 @@ def test_trained_hands_on_what_the_run_says_of_itself(
     asked: Asked, tmp_path: Path, given: list[str], file: str
 ) -> None:
     run = trained_run(tmp_path / "run")
-    assert main(["bundle", "trained", str(run), "out", "--store", "fp16", *given]) == 0
+    assert main(["bundle", "trained", str(run), "out", "--store", "fp16", "--commit", "0123abc", *given]) == 0
     assert asked.name == "bundle_of_weights"
+    assert asked.keywords["commit"] == "0123abc"
     assert asked.args[:2] == (Path("out"), ENTRIES["gml-s"])
     assert asked.args[3] == run / file
     assert asked.args[2]["size_px"] == "96"
