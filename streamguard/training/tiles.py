@@ -42,6 +42,9 @@ class Tiles:
     label: Literal["real", "fake"] = "real"
     still: bool = False
     """All frames are one picture, which only a camera moves (`fakes.shaken`)."""
+    inside: tuple[int, int, int, int] | None = None
+    """x0, y0, x1, y1: what the source's picture reaches of the tile in all frames, where that is not all of it. Beyond,
+    its edge is repeated."""
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -95,7 +98,21 @@ def tiles_of(
         key=key,
         group=group,
         label=label,
+        inside=_inside(patches, square, tile_px),
     )
+
+
+def _inside(patches: list[Patch], square: Box, tile_px: int) -> tuple[int, int, int, int] | None:
+    ratio = tile_px / square.width
+    starts = np.array([patch.origin_px for patch in patches])
+    sizes = np.array(
+        [(patch.picture.width * patch.reduction, patch.picture.height * patch.reduction) for patch in patches]
+    )
+    low = np.ceil((starts.max(axis=0) - (square.x0, square.y0)) * ratio)
+    high = np.floor(((starts + sizes).min(axis=0) - (square.x0, square.y0)) * ratio)
+    x0, y0 = np.clip(low, 0, tile_px - 1).astype(int).tolist()
+    x1, y1 = np.clip(high, (x0 + 1, y0 + 1), tile_px).astype(int).tolist()
+    return None if (x0, y0, x1, y1) == (0, 0, tile_px, tile_px) else (x0, y0, x1, y1)
 
 
 def box_of(points: np.ndarray) -> Box:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -26,12 +27,24 @@ def shaken(tiles: Tiles, length: int, rng: np.random.Generator) -> Tiles:
     a = scales * np.exp(1j * turns)
     middle = complex(side / 2, side / 2)
     moved = Similarity(a=a, b=middle - a * middle + shifts[:, 0] + 1j * shifts[:, 1])
+    points = moved(np.broadcast_to(tiles.points[:1], (length, *tiles.points.shape[1:])))
+    corners = np.array([[0, 0], [side, 0], [0, side], [side, side]], np.float32)
+    moved_by = moved(np.broadcast_to(corners, (length, 4, 2))) - corners
     return replace(
         tiles,
         pixels=np.ascontiguousarray(as_bytes(pixels)),
-        points=moved(np.broadcast_to(tiles.points[:1], (length, *tiles.points.shape[1:]))),
+        points=points,
         still=True,
+        inside=None if tiles.inside is None else _within(tiles.inside, side, math.ceil(np.abs(moved_by).max())),
     )
+
+
+def _within(inside: tuple[int, int, int, int], side: int, margin: int) -> tuple[int, int, int, int]:
+    """What stays inside when it moves by up to `margin`; sides on the tile's own border stay there."""
+    x0, y0, x1, y1 = inside
+    x0, y0 = (min(v + margin, side // 2) if v else 0 for v in (x0, y0))
+    x1, y1 = (max(v - margin, side // 2 + 1) if v < side else side for v in (x1, y1))
+    return x0, y0, x1, y1
 
 
 def _drift(rng: np.random.Generator, length: int, count: int) -> np.ndarray:

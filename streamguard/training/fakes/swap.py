@@ -6,6 +6,7 @@ swapping programs let them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -74,7 +75,13 @@ def resized(tiles: Tiles, face_px: float) -> Tiles:
         pixels=small.permute(0, 2, 3, 1).contiguous().numpy(),
         points=(tiles.points * ratio).astype(np.float32),
         face_px=tiles.face_px * ratio,
+        inside=None if tiles.inside is None else _scaled(tiles.inside, ratio, side),
     )
+
+
+def _scaled(inside: tuple[int, int, int, int], ratio: float, side: int) -> tuple[int, int, int, int]:
+    x0, y0, x1, y1 = inside
+    return math.ceil(x0 * ratio), math.ceil(y0 * ratio), min(side, int(x1 * ratio)), min(side, int(y1 * ratio))
 
 
 def shape_difference(source: Inset, target: Inset) -> np.ndarray:

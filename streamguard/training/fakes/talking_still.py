@@ -43,8 +43,18 @@ def talking_still(tiles: Tiles, donor: Tiles | None, rng: np.random.Generator) -
     if rng.random() < 0.5:
         made += grain(rng, length, inset.size) * rng.uniform(0.3, 2.5)
     alpha = functional.interpolate((4 * hold).clamp(0, 1), size=inset.size, mode="bilinear", align_corners=False)
+    if tiles.inside is not None:
+        # What lies beyond the picture's border is its repeated edge, in what is made as in what was filmed.
+        made, alpha = (_edge_repeated(x, tiles.inside) for x in (made, alpha))
     made.lerp_(base, (1 - alpha).expand_as(made))
     return inset.put(made, alpha if tiles.still else alpha.clamp_min(0.25))
+
+
+def _edge_repeated(pixels: Tensor, inside: tuple[int, int, int, int]) -> Tensor:
+    x0, y0, x1, y1 = inside
+    rows = torch.arange(pixels.shape[2]).clamp(y0, y1 - 1)
+    columns = torch.arange(pixels.shape[3]).clamp(x0, x1 - 1)
+    return pixels.index_select(2, rows).index_select(3, columns)
 
 
 def _moved(points: np.ndarray, motion: np.ndarray, face_px: float, rng: np.random.Generator) -> np.ndarray:
