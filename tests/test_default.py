@@ -58,10 +58,10 @@ def test_it_is_small(bundle: Bundle) -> None:
 
 
 @trained
-def test_it_is_calibrated_in_every_way_that_it_can_be_run(bundle: Bundle) -> None:
-    graphs = {(graph, precision) for graph, specs in bundle.manifest.graphs.items() for precision in specs}
-    assert {graph for graph, _ in graphs} == {"window", "step"}
-    assert {(each.graph, each.precision) for each in bundle.manifest.calibrations} == graphs
+def test_it_is_calibrated_for_steps_whichever_precision_a_processor_is_made_for(bundle: Bundle) -> None:
+    assert bundle.manifest.graphs.keys() == {"window", "step"}
+    calibrated = {each.precision for each in bundle.manifest.calibrations if each.graph == "step"}
+    assert calibrated == bundle.manifest.graphs["step"].keys() >= {"fp32", "bf16"}
     assert all(each.thresholds.false_positive_rate <= 0.02 for each in bundle.manifest.calibrations)
 
 
