@@ -20,6 +20,7 @@ import numpy as np
 
 from ..bundle import Calibration
 from ..config import ScoringConfig
+from ..errors import ConfigError
 from .conditions import HARMONISED
 from .measures import (
     Bin,
@@ -205,8 +206,7 @@ def measure(
     """With one calibration for all; None: raw scores are only ranked, and nobody is judged."""
     if calibration is None:
         return _evaluation(traces, {}, "", scoring or ScoringConfig())
-    same = (calibration.graph, calibration.precision) == (traces.header.graph, traces.header.precision)
-    assert same, "the calibration is of another graph or precision"
+    _check_calibration(calibration, traces)
     by_group = {trace.group: calibration for trace in traces.traces}
     return _evaluation(traces, by_group, calibration.fitted_on, scoring or ScoringConfig())
 
@@ -216,7 +216,10 @@ def measure_cross_fitted(
 ) -> Evaluation:
     """`calibrations`: for each group one that was fitted without it. `words` say how they came about."""
     missing = sorted({trace.group for trace in traces.traces} - set(calibrations))
-    assert not missing, f"no calibration for group {missing[0]}"
+    if missing:
+        raise ConfigError("calibrations", f"there is none for the group {missing[0]}")
+    for calibration in calibrations.values():
+        _check_calibration(calibration, traces)
     return _evaluation(traces, calibrations, words, scoring or ScoringConfig())
 
 
@@ -233,8 +236,15 @@ def compare(
 def _under(traces: TraceSet, condition: str | None) -> tuple[Trace, ...]:
     if condition is not None:
         return traces.of(condition)
-    assert len(traces.conditions) == 1, f"one condition is compared, and there are {', '.join(traces.conditions)}"
+    if len(traces.conditions) != 1:
+        raise ConfigError("condition", f"one is compared with another: name it, of {', '.join(traces.conditions)}")
     return traces.traces
+
+
+def _check_calibration(calibration: Calibration, traces: TraceSet) -> None:
+    mine, theirs = (calibration.graph, calibration.precision), (traces.header.graph, traces.header.precision)
+    if mine != theirs:
+        raise ConfigError("calibration", f"is of the {' '.join(mine)} graph, and the traces are of {' '.join(theirs)}")
 
 
 def _evaluation(traces: TraceSet, calibrations: Calibrations, words: str, scoring: ScoringConfig) -> Evaluation:

@@ -7,6 +7,7 @@ again, so a run that was ended goes on where it stopped.
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -306,8 +307,9 @@ _tools: _Tools | None = None
 
 
 def _set_up(plan: Plan) -> None:
-    """Once in each worker process; it ends with it."""
+    """Once in each worker process; it ends with it. Ctrl-C, which all of them hear, is for the first to act on."""
     global _tools
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _tools = _Tools(plan).__enter__()
 
 

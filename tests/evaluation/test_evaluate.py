@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isnan, log
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from streamguard.bundle import Calibration, Temperature, Thresholds
 from streamguard.config import ScoringConfig
+from streamguard.errors import ConfigError
 from streamguard.evaluation import measures
 from streamguard.evaluation.evaluate import Slice, compare, measure, measure_cross_fitted
 from streamguard.evaluation.scored import scored
@@ -328,3 +330,14 @@ def test_each_group_is_judged_by_the_calibration_that_was_fitted_without_it() ->
     found = measure_cross_fitted(whole(traces), {"a": CALIBRATION, "b": deaf, "c": CALIBRATION}, "two folds").of(RAW)
     assert found.verdicts is not None
     assert found.verdicts.told.within["10"].value == 0.5
+
+
+def test_calibration_of_something_else_is_refused() -> None:
+    traces = whole(people(2))
+    with pytest.raises(ConfigError, match="is of the step fp32 graph, and the traces are of window fp32"):
+        measure(traces, replace(CALIBRATION, graph="step"))
+    with pytest.raises(ConfigError, match="there is none for the group group-1"):
+        measure_cross_fitted(traces, {"group-0": CALIBRATION}, "")
+    mixed = whole([*people(2), made.trace("x", "real", [0.1] * 4, condition="mirror")])
+    with pytest.raises(ConfigError, match="name it, of raw, mirror"):
+        compare(mixed, mixed)
