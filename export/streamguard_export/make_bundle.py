@@ -23,6 +23,7 @@ from streamguard.bundle import (
     Graph,
     GraphSpec,
     Manifest,
+    MapsSpec,
     NetSpec,
     OutputSpec,
     Parity,
@@ -42,11 +43,14 @@ from streamguard.nets.contract import CausalNet, ClipNet
 from streamguard.sealed_files import replacing
 from streamguard.weights.load import rounded_to_halves, save_weights
 
+from .map_graph import MapsOf, check_maps, maps_spec
 from .onnx_files import export_graphs
 
 PARAMETERS = "network.safetensors"
 CLIPS = 16
 """What tolerance and parity are measured on, where a clip costs little."""
+MAP_CLIPS = 2
+"""What heat maps are compared on: nobody computes with them."""
 MARGIN = 2
 """Other processors add up in other orders than the one that made the bundle."""
 MARGIN_OF_FEW = 4
@@ -109,7 +113,10 @@ def make_bundle(
             specs, parity = _measured(kept, loose, clips, progress)
             if kept is not module:
                 _tell_rounding(module, kept, loose.manifest, clips, progress)
-            seal(folder, _fields(kept, about, specs, parity))
+            if loose.manifest.maps is not None:
+                progress(f"comparing heat maps on {_clips(MAP_CLIPS)}")
+                check_maps(kept, loose, sample_clips(loose.manifest.clip, MAP_CLIPS))
+            seal(folder, _fields(kept, about, specs, parity, loose.manifest.maps))
         except BundleError as exc:
             raise BundleError(str(out), exc.where, exc.problem) from exc
         except CheckpointError as exc:
@@ -138,8 +145,9 @@ def unmeasured_bundle(
     parameters = None if about.net is None else folder / PARAMETERS
     if parameters is not None:
         save_weights(module, parameters, halves=store == "fp16")
-    _export(folder, module, parameters, store, progress)
-    return seal(folder, _fields(module, about, *_unmeasured(module, precisions)))
+    maps = maps_spec(module, about.recipe)
+    _export(folder, module, parameters, store, maps, progress)
+    return seal(folder, _fields(module, about, *_unmeasured(module, precisions), maps))
 
 
 def usable_precisions() -> tuple[Precision, ...]:
@@ -156,7 +164,9 @@ def rounded_up(value: float) -> float:
     return float(f"{math.ceil(value / unit) * unit:.0e}")
 
 
-def _export(folder: Path, module: nn.Module, parameters: Path | None, store: Store, progress: Progress) -> None:
+def _export(
+    folder: Path, module: nn.Module, parameters: Path | None, store: Store, maps: MapsSpec | None, progress: Progress
+) -> None:
     net = cast(ClipNet, module)
     frame = (net.size_px, net.size_px, 3)
     states = _zeros(net)
@@ -168,6 +178,7 @@ def _export(folder: Path, module: nn.Module, parameters: Path | None, store: Sto
         step=step if net.causal else None,
         output="logits",
         next_states=[f"next_{name}" for name in states],
+        maps=None if maps is None else (maps.file, MapsOf(module, maps.kinds), list(maps.kinds)),
         parameters=parameters,
         halves=store == "fp16",
         progress=progress,
@@ -182,7 +193,9 @@ def _state_shapes(net: ClipNet) -> dict[str, tuple[int, ...]]:
     return cast(CausalNet, net).state_shapes if net.causal else {}
 
 
-def _fields(module: nn.Module, about: About, specs: Specs, parity: Sequence[Parity]) -> dict[str, Any]:
+def _fields(
+    module: nn.Module, about: About, specs: Specs, parity: Sequence[Parity], maps: MapsSpec | None
+) -> dict[str, Any]:
     net = cast(ClipNet, module)
     states = _state_shapes(net)
     return {
@@ -202,6 +215,7 @@ def _fields(module: nn.Module, about: About, specs: Specs, parity: Sequence[Pari
         "graphs": specs,
         "states": [StateSpec(input=name, output=f"next_{name}", shape=shape) for name, shape in states.items()],
         "parity": list(parity),
+        "maps": maps,
         "net": None if about.net is None else dataclasses.replace(about.net, weights=PARAMETERS),
         "provenance": about.provenance,
     }

@@ -1,8 +1,8 @@
-"""A network in PyTorch -> window.onnx and, where it is causal, step.onnx. Their numbers lie beside them, each once.
+"""A network in PyTorch -> window.onnx and, where it has them, step.onnx and maps.onnx.
 
-They lie in the file of the network's parameters, where there is one: the graphs refer to places in it. What is not
-there, because the exporter worked it out, is in weights.bin. On request weights that 16 bits hold exactly are stored
-so, with a Cast behind them, which engines take away when they compile.
+Their numbers lie beside them, each once: in the file of the network's parameters, where there is one, so that the
+graphs refer to places in it. What is not there, because the exporter worked it out, is in weights.bin. On request
+weights that 16 bits hold exactly are stored so, with a Cast behind them, which engines take away when they compile.
 
 The files hold the network and nothing else: no paths, line numbers or versions of tools. The same network always gives
 the same bytes.
@@ -94,16 +94,20 @@ def export_graphs(
     step: dict[str, Tensor] | None = None,
     output: str,
     next_states: Sequence[str] = (),
+    maps: tuple[str, nn.Module, list[str]] | None = None,
     parameters: Path | None = None,
     halves: bool = False,
     progress: Callable[[str], object] = lambda line: None,
 ) -> None:
-    """`window` and `step`: the inputs by name, with N = 2. `next_states` follow the output of `step`. `parameters`: a
-    safetensors file of the network's, in the same folder. `halves`: as `save_weights` has it."""
+    """`window` and `step`: the inputs by name, with N = 2. `next_states` follow the output of `step`. `maps`: another
+    file of the same inputs as `window`, its module and its outputs. `parameters`: a safetensors file of the network's,
+    in the same folder. `halves`: as `save_weights` has it."""
     weights = Weights(parameters, halves=halves)
     graphs: list[tuple[str, nn.Module, dict[str, Tensor], list[str]]] = [("window.onnx", net, window, [output])]
     if step is not None:
         graphs.append(("step.onnx", StepOf(net), step, [output, *next_states]))
+    if maps is not None:
+        graphs.append((maps[0], maps[1], window, maps[2]))
     for name, module, inputs, outputs in graphs:
         progress(f"tracing the network: {name}")
         model = _cleaned(_exported(module, inputs, outputs), weights)
