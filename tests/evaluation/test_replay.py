@@ -42,7 +42,7 @@ def played(track: Track, calibration: Calibration = CALIBRATION) -> Replayed:
     return replay(track, Calibrator(calibration), SCORING, CLIP)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [1])
 @pytest.mark.parametrize("feed", ["window", "step"])
 def test_the_states_are_those_of_a_live_session_that_was_given_the_same_scores(seed: int, feed: str) -> None:
     """The face goes to the border and comes back: these windows are no evidence, and time passes meanwhile."""
