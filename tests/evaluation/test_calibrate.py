@@ -272,7 +272,7 @@ def test_track_that_no_threshold_can_spare_is_named() -> None:
     [wrong] = [track for track in tracks if track.key == "real 8/0"]
     moments = tuple(one._replace(raw_score=1.0) for one in wrong.moments)
     tracks[tracks.index(wrong)] = replace(wrong, moments=moments)
-    with pytest.raises(CalibrationError, match=r"^thresholds: no probability is certain enough to spare the honest track real 8/0:"):
+    with pytest.raises(CalibrationError, match=r"^thresholds: .* to spare the honest track real 8/0:"):
         calibrated(tracks, ShareBudget(share=0.1), method="temperature")
 
 
