@@ -67,9 +67,7 @@ def _all_kinds(stages: Sequence[Stage]) -> Stage:
 
 @torch.inference_mode()
 def look(net: nn.Module, batches: Sequence[Batch], device: torch.device, precision: torch.dtype) -> dict[str, float]:
-    """`auc`: fakes against all reals. `ranked`: how often a fake scores above its own twin."""
-    was_training = net.training
-    net.eval()
+    """Of a network in eval mode. `auc`: fakes against all reals. `ranked`: how often a fake scores above its twin."""
     scores: list[float] = []
     for batch in batches:
         crops = torch.from_numpy(batch.crops).to(device)
@@ -77,7 +75,6 @@ def look(net: nn.Module, batches: Sequence[Batch], device: torch.device, precisi
             logits = net(crops).float()[:, 0].cpu()
         # Clips of a pair follow each other: windows of real and fake in turn.
         scores += logits.unflatten(0, (-1, WINDOWS, 2)).mean(dim=1).flatten().tolist()
-    net.train(was_training)
     real, fake = np.array(scores[0::2]), np.array(scores[1::2])
     if not np.isfinite(real).all() or not np.isfinite(fake).all():
         return {"auc": math.nan, "ranked": math.nan}

@@ -46,7 +46,7 @@ class InitPart:
     lr_factor: float = 1.0
     """On the learning rate of what the image network had."""
     held: tuple[str, ...] = ()
-    """Names of parameters that are not trained begin so: stem, blocks.0., ..."""
+    """Names of layers that are not trained begin so: stem, blocks.0., ... Their norms keep their statistics."""
     freeze_norms: bool = False
     """The statistics of norms that the image network had stay what they are."""
 

@@ -249,8 +249,10 @@ class Training:
         return self._before_s + self._clock() - self._started_s
 
     def _look(self, looks: list[Batch]) -> dict[str, float]:
+        self.objective.eval()
         with self._kept_weights():
             found = look(self.net, looks, self._ranks.device, self._precision)
+        self.objective.train()
         self._last_look = {name: round(value, 4) for name, value in found.items() if math.isfinite(value)}
         return self._last_look
 
