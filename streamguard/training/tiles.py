@@ -18,6 +18,9 @@ TILE_SPAN = 2.6
 MOST_TILE_PX = 288
 """Larger tiles are reduced to this: 1.4 times the resolution of a crop of 112 px and 1.4 face scales."""
 
+SPARE = 1.1
+"""Share of a tile's side that may be left out so that its pixels are the source's own."""
+
 
 class FacePatches(Protocol):
     """One face generation on its grid: a cached track (`data.tracks.Track`), or a list of patches in tests."""
@@ -84,11 +87,13 @@ def tiles_of(
     patches = [track.patch(i) for i in indices]
     reduction = max(patch.reduction for patch in patches)
     pixels = 2 * max(8, round(span * scale / (2 * reduction)))
+    tile_px = most_px // 2 * 2
+    if pixels <= SPARE * tile_px:  # a little narrower rather than resampled by a little, which blurs
+        pixels = tile_px = min(pixels, tile_px)
     side_px = float(pixels * reduction)  # of the source
     centres = np.array([box.centre for box in boxes])
     middle = (centres.min(axis=0) + centres.max(axis=0)) / 2
     x0, y0 = (2 * np.round((middle - side_px / 2) / 2)).tolist()
-    tile_px = min(pixels, most_px // 2 * 2)
     square = Box(x0, y0, x0 + side_px, y0 + side_px)
     ratio = tile_px / side_px
     return Tiles(

@@ -36,9 +36,15 @@ class Portrait:
 
 
 @lru_cache(maxsize=4)
-def portrait_track(person: int = 0, length: int = 8, face_px: float = 110.0, step_s: float = 0.08) -> Portrait:
+def portrait_track(
+    person: int = 0,
+    length: int = 8,
+    face_px: float = 110.0,
+    step_s: float = 0.08,
+    at: tuple[float, float] = (0.5, 0.5),
+) -> Portrait:
     side = int(4 * face_px) // 2 * 2
-    actor = Actor(person=PEOPLE[person], path=still(side / 2, side / 2, face_px))
+    actor = Actor(person=PEOPLE[person], path=still(at[0] * side, at[1] * side, face_px))
     scene = Scene(photograph=asset_path("portrait"), width=side, height=side, actors=[actor], background=person)
     detector, mesher = open_detector(), open_mesher()
     patches, meshes = [], []

@@ -141,7 +141,10 @@ def _soft(outlines: np.ndarray, size: tuple[int, int], sigma_px: float, low: flo
     drawn = np.stack([_polygon(outline * scale, small) for outline in outlines])
     filled = torch.from_numpy(drawn)[:, None].float() / 255
     down, across = (_blur(side, sigma_px * side / whole) for side, whole in zip(small, size, strict=True))
-    soft = (down @ filled @ across.T).sub_(low).div_(high - low).clamp_(0, 1)
+    soft = down @ filled @ across.T
+    # A small region blurred widely has no place that is wholly inside: then its middle counts as that.
+    share = min(high, float(soft.max())) / high
+    soft.sub_(share * low).div_(share * (high - low)).clamp_(0, 1)
     if small == size:
         return soft
     return functional.interpolate(soft, size=size, mode="bilinear", align_corners=False)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..tiles import Tiles
 from .inset import Inset, cut
-from .looks import grain, sharpen, smooth_skin, soften, through
+from .looks import as_sharp_as, grain, sharpen, smooth_skin, soften, through
 from .masks import MaskShape, soft_polygons
 from .rhythm import draw_series, draw_strength
 
@@ -30,7 +30,10 @@ def render(tiles: Tiles, donor: Tiles | None, rng: np.random.Generator) -> tuple
         made = through(made, (round(inset.size[0] * share), round(inset.size[1] * share)))
     for step in drawn:
         made = _STEPS[step](made, strength, rng)
-    if rng.random() < 0.5:
+    finish = rng.random()
+    if finish < 0.6:
+        made = as_sharp_as(made, inset.pixels, rng.uniform(0.5, 1.5))
+    elif finish < 0.8:
         made = sharpen(made, 1.2 * strength * rng.random(), factor=rng.uniform(1.5, 2.5))
     alpha = torch.ones(len(tiles), 1, *inset.size) if whole else _head(inset, rng)
     return inset.paste(made, alpha)

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from ..tiles import Tiles
 from .inset import Inset, as_floats, cut
-from .looks import grain, sharpen, smooth_skin, soften
+from .looks import as_sharp_as, grain, sharpen, smooth_skin, soften
 from .masks import INNER_LIPS, soft_polygons
 from .warp import Similarity, coarse, fit_similarity, landmark_field, warp
 
@@ -42,12 +42,16 @@ def talking_still(tiles: Tiles, donor: Tiles | None, rng: np.random.Generator) -
         _open_mouth(made, moved, points, inset, rng)
     if rng.random() < 0.5:
         made += grain(rng, length, inset.size) * rng.uniform(0.3, 2.5)
+    if rng.random() < 0.8:
+        made = as_sharp_as(made, inset.pixels, rng.uniform(0.5, 1.4))
     alpha = functional.interpolate((4 * hold).clamp(0, 1), size=inset.size, mode="bilinear", align_corners=False)
     if tiles.inside is not None:
         # What lies beyond the picture's border is its repeated edge, in what is made as in what was filmed.
         made, alpha = (_edge_repeated(x, tiles.inside) for x in (made, alpha))
     made.lerp_(base, (1 - alpha).expand_as(made))
-    return inset.put(made, alpha if tiles.still else alpha.clamp_min(0.25))
+    forged, mask = inset.put(made, alpha if tiles.still else 0.25 + 0.75 * alpha)
+    forged.points = moved.astype(np.float32)  # where its face is, by which it will be cropped
+    return forged, mask
 
 
 def _edge_repeated(pixels: Tensor, inside: tuple[int, int, int, int]) -> Tensor:
