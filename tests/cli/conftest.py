@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from streamguard import bundle
@@ -13,8 +15,10 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
 
 
-@pytest.fixture(autouse=True)
-def untrained_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def untrained_by_default() -> Iterator[None]:
     """It is small and its scores mean nothing, so that each test is about commands. tests/test_default.py is about the
     bundle that they open outside of tests; what runs in a process of its own says `--bundle untrained`."""
-    monkeypatch.setattr(bundle, "DEFAULT", UNTRAINED)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundle, "DEFAULT", UNTRAINED)
+        yield

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streamguard.bundle import Bundle, open_bundle
+from streamguard.bundle import UNTRAINED, Bundle, open_bundle
 from streamguard.config import EngineConfig
 from streamguard.data.index import Footage, Index
 from streamguard.engine.engine import Engine
@@ -27,7 +27,7 @@ from tests.evaluation.videos import scene
 
 def plan(index: Index, *conditions: str, **fields: object) -> Plan:
     usual: dict[str, object] = {
-        "index": index, "footage": index.footage, "conditions": conditions or (RAW,), "bundle": None,
+        "index": index, "footage": index.footage, "conditions": conditions or (RAW,), "bundle": UNTRAINED,
         "configs": (EngineConfig(),), "seconds": 0.6,
     }  # fmt: skip
     return Plan(**{**usual, **fields})  # type: ignore[arg-type]  # fields of many types
@@ -134,7 +134,7 @@ def test_several_processes_make_the_same_traces(portraits: Index, tmp_path: Path
     several: list[TraceFile] = []
     for jobs in (1, 2):
         wanted = plan(portraits, configs=(config,), jobs=jobs, seconds=2.0)
-        (head,) = headers_of(open_bundle(), wanted, fold="", version="0")
+        (head,) = headers_of(open_bundle(UNTRAINED), wanted, fold="", version="0")
         file = TraceFile(tmp_path / f"{jobs}.jsonl", head)
         assert not any(one.failure for one in traced(wanted, file))
         several.append(file)
@@ -146,7 +146,7 @@ def test_several_processes_make_the_same_traces(portraits: Index, tmp_path: Path
 
 
 def test_header_says_what_made_the_scores(portraits: Index) -> None:
-    bundle = open_bundle()
+    bundle = open_bundle(UNTRAINED)
     configs = (EngineConfig(graph="step", precision="fp32"),)
     (found,) = headers_of(bundle, plan(portraits, configs=configs), fold="1/3", version="9")
     assert (found.bundle, found.bundle_sha256, found.trained) == ("untrained 1", bundle.sha256, False)
@@ -159,7 +159,7 @@ def test_header_says_what_made_the_scores(portraits: Index) -> None:
 def test_one_precision_twice_is_refused(portraits: Index) -> None:
     twice = (EngineConfig(precision="fp32", graph="window"), EngineConfig(precision="fp32", graph="window"))
     with pytest.raises(ConfigError, match="these come to window fp32, window fp32"):
-        headers_of(open_bundle(), plan(portraits, configs=twice), fold="", version="0")
+        headers_of(open_bundle(UNTRAINED), plan(portraits, configs=twice), fold="", version="0")
 
 
 def test_file_of_other_settings_is_not_added_to(tmp_path: Path) -> None:
