@@ -12,7 +12,7 @@ from ..nets.motion_net import Answers
 
 
 class MotionLoss(NamedTuple):
-    """GML's three terms, weighted, that of the classifier of surfaces, and their sum."""
+    """GML's three terms, weighted, and their sum."""
 
     total: Tensor
     first: Tensor
@@ -21,8 +21,6 @@ class MotionLoss(NamedTuple):
     """Mean of |F*| over real clips; 0 where there is no real clip, or no branch."""
     second: Tensor
     """Cross-entropy of the branch's own classifier; 0 where there is none."""
-    texture: Tensor
-    """Cross-entropy of the classifier of surfaces; 0 where there is none."""
 
 
 def motion_loss(
@@ -37,7 +35,6 @@ def motion_loss(
         _cross_entropy(answers.scores, labels, smoothing),
         anomaly * _size_on_reals(answers.anomaly, labels),
         second * _cross_entropy(answers.anomaly_scores, labels, smoothing),
-        _cross_entropy(answers.texture_scores, labels, smoothing),
     )
     return MotionLoss(sum(terms, start=torch.zeros((), device=labels.device)), *terms)
 

@@ -20,7 +20,7 @@ from ..weights.load import load_weights
 from .losses import difference_loss, logit_loss, motion_loss, ranking_loss
 from .recipe import LossPart, Recipe
 
-TERMS = ("loss", "first", "anomaly", "second", "texture", "ranking", "difference")
+TERMS = ("loss", "first", "anomaly", "second", "ranking", "difference")
 """What `Objective` gives, in this order: the sum, then the parts as they are weighted in it."""
 
 
@@ -58,14 +58,12 @@ class Objective(nn.Module):
             if answers.anomaly_scores is not None and weights.second:
                 second = ranking_loss(_clip_logits(answers.anomaly_scores), twins, margin=weights.margin)
                 ranking = (ranking + second) / 2
-            if answers.texture_scores is not None:
-                ranking = ranking + ranking_loss(_clip_logits(answers.texture_scores), twins, margin=weights.margin)
         if self.difference is not None:
             found = self.difference(features[0].float())[:, 0].unflatten(0, (-1, crops.shape[1]))  # (N, L, h, w)
             difference = difference_loss(found, masks, masked)
         ranking, difference = weights.ranking * ranking, weights.difference * difference
         total = main.total + ranking + difference
-        return torch.stack([total, main.first, main.anomaly, main.second, main.texture, ranking, difference])
+        return torch.stack([total, main.first, main.anomaly, main.second, ranking, difference])
 
     def _answers(self, crops: Tensor, features: list[Tensor]) -> Answers:
         """With the features that the difference is found in, if it is."""
@@ -78,12 +76,7 @@ class Objective(nn.Module):
         finally:
             if hook is not None:
                 hook.remove()
-        return Answers(
-            answers.scores.float(),
-            _float(answers.anomaly_scores),
-            _float(answers.anomaly),
-            _float(answers.texture_scores),
-        )
+        return Answers(answers.scores.float(), _float(answers.anomaly_scores), _float(answers.anomaly))
 
     def _of_logits(self, logits: Tensor, labels: Tensor, twins: Tensor) -> Tensor:
         first = logit_loss(logits, labels, smoothing=self.weights.smoothing)
@@ -91,7 +84,7 @@ class Objective(nn.Module):
         ranking = nothing
         if self.weights.ranking:
             ranking = self.weights.ranking * ranking_loss(logits[:, 0], twins, margin=self.weights.margin)
-        return torch.stack([first + ranking, first, nothing, nothing, nothing, ranking, nothing])
+        return torch.stack([first + ranking, first, nothing, nothing, ranking, nothing])
 
 
 def build_net(recipe: Recipe) -> nn.Module:
@@ -138,7 +131,7 @@ def image_names(net: nn.Module) -> frozenset[str]:
     with torch.device("meta"):
         image: nn.Module
         if isinstance(net, GmlS):
-            image = GmlS(dataclasses.replace(net.options, motion="none", anomaly=False, texture=()))
+            image = GmlS(dataclasses.replace(net.options, motion="none", anomaly=False))
         elif isinstance(net, Gml):
             image = Gml(dataclasses.replace(net.options, motion="none", anomaly=False))
         else:
