@@ -1,0 +1,221 @@
+"""Writes docs/model_card.md from the numbers in benchmarks/results: what the network that comes along was trained on,
+what it was measured to find and to miss, and what it must not be used for.
+
+python benchmarks/model_card.py           # write
+python benchmarks/model_card.py --check   # exit code 1 if the page says anything else
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from streamguard.bundle import open_bundle
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "model_card.md"
+TEXT = ROOT / "docs" / "model_card.in.md"
+"""What people wrote: between the lines `<!-- NAME -->` tables go."""
+PRECISION = "bf16"
+
+
+def page() -> str:
+    text = TEXT.read_text()
+    for name, block in blocks().items():
+        mark = f"<!-- {name} -->"
+        if text.count(mark) != 1:
+            raise SystemExit(f"{TEXT.relative_to(ROOT)} must have the line {mark} once")
+        text = text.replace(mark, block)
+    return text
+
+
+def blocks() -> dict[str, str]:
+    data, chosen, table = read("default_data"), read("default_evaluation"), read("development")["results"]
+    other = read("default_other")
+    return {
+        "bundle": about_bundle(data),
+        "data": data_table(data["footage"]),
+        "methods": methods_table(chosen),
+        "versions": versions_table(data["version"], chosen, other),
+        "verdicts": verdicts_table(chosen),
+        "probabilities": probabilities_table(chosen),
+        "development": development_table(table),
+    }
+
+
+def read(name: str) -> dict[str, Any]:
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        raise SystemExit(f"{path.relative_to(ROOT)} is missing: make train-default, or python benchmarks/{name}.py")
+    return dict(json.loads(path.read_text()))
+
+
+def about_bundle(data: dict[str, Any]) -> str:
+    bundle = open_bundle()
+    manifest = bundle.manifest
+    size = sum(spec.size_bytes for spec in manifest.files.values())
+    clip = manifest.clip
+    crops, step_ms = clip.memory + clip.length, clip.grid_s * 1000
+    rows = [
+        ("name", f"`{bundle.name}`"),
+        ("sha256 of bundle.json", f"`{bundle.sha256}`"),
+        ("licence", manifest.provenance.licence),
+        ("size", f"{size / 1e6:.1f} MB, weights of 16 bits"),
+        (
+            "trained from",
+            "EfficientNet-Lite0's ImageNet weights (Apache-2.0, Google; as PyTorch tensors by their porter)",
+        ),
+        (
+            "sees",
+            f"{clip.size_px} px, a square of {clip.span:g} face scales, every {step_ms:.0f} ms",
+        ),
+        (
+            "remembers",
+            f"{crops} crops ({crops * clip.grid_s:.2f} s)",
+        ),
+        ("version", f"`{data['version']}`, chosen of two by cross-fitted numbers: see below"),
+    ]
+    return table(("", ""), rows)
+
+
+def data_table(footage: Sequence[dict[str, Any]]) -> str:
+    """A row for each licence class and kind."""
+    rows = [
+        (one["kind"], one["licence_class"], str(one["clips"]), str(one["groups"]), f"{one['minutes']:.1f}")
+        for one in footage
+    ]
+    return table(("Footage", "Licence class", "Clips", "Groups of people", "Minutes"), rows)
+
+
+def methods_table(evaluation: dict[str, Any]) -> str:
+    raw, harmonised = (condition(evaluation, name) for name in ("raw", "harmonised"))
+    rows = [
+        ("all fakes", str(raw["fake"]["tracks"]), cell(raw["tracks"]["auc"]), cell(harmonised["tracks"]["auc"])),
+        *(
+            (kind, "", cell(of_kind(evaluation, kind, "raw")), cell(of_kind(evaluation, kind, "harmonised")))
+            for kind in evaluation["kinds"]
+        ),
+        *(
+            (one["name"], str(one["fake"]), cell(one["auc"]), cell(other["auc"]))
+            for one, other in zip(raw["methods"], harmonised["methods"], strict=True)
+        ),
+        (
+            "live swaps against their own twins",
+            str(raw["pairs"]["auc"]["count"]),
+            cell(raw["pairs"]["auc"]),
+            cell(harmonised["pairs"]["auc"]),
+        ),
+        (
+            "share of swaps that score above their twin",
+            str(raw["pairs"]["above"]["count"]),
+            cell(raw["pairs"]["above"]),
+            cell(harmonised["pairs"]["above"]),
+        ),
+    ]
+    return table(("", "Tracks", "AUC, raw", "AUC, harmonised"), rows)
+
+
+def versions_table(version: str, chosen: dict[str, Any], other: dict[str, Any]) -> str:
+    rows = []
+    for name, evaluation in ((f"{version} (shipped)", chosen), (f"the other: {OTHER[version]}", other)):
+        raw = condition(evaluation, "raw")
+        rows.append(
+            (
+                name,
+                cell(raw["pairs"]["auc"]),
+                cell(raw["pairs"]["above"]),
+                cell(of_kind(evaluation, "talking heads", "harmonised")),
+                cell(raw["tracks"]["auc"]),
+            )
+        )
+    heads = ("Version", "Swaps against twins", "Swaps above their twin", "Talking heads, harmonised", "All tracks, raw")
+    return table(heads, rows)
+
+
+OTHER = {"pseudo": "genuine", "genuine": "pseudo"}
+
+
+def verdicts_table(evaluation: dict[str, Any]) -> str:
+    raw = condition(evaluation, "raw")
+    found = raw["verdicts"]
+    rows = [
+        ("real tracks accused", cell(found["accused"]), f"at most {found['accused_bound']:.3f} (95%, one-sided)"),
+        ("false alarms an hour of usable footage", cell(found["alarms_an_hour"]), ""),
+        *((f"fakes told within {seconds} s", cell(one), "") for seconds, one in found["told"]["within"].items()),
+        ("real tracks of usable quality without a verdict", cell(found["abstained"]), ""),
+        ("fakes called real", cell(found["missed"]), ""),
+        ("fakes without a verdict", cell(found["undecided"]), ""),
+    ]
+    return table(("With the thresholds that are shipped", "Share [90%]", ""), rows)
+
+
+def probabilities_table(evaluation: dict[str, Any]) -> str:
+    raw = condition(evaluation, "raw")
+    rows = [
+        (name, cell(truth["brier_skill"]), cell(truth["calibration_error"]))
+        for name, truth in (("moment by moment", raw["moments"]), ("track by track", raw["mean_p"]))
+        if truth is not None
+    ]
+    return table(("p_fake", "Brier skill", "Calibration error"), rows)
+
+
+def development_table(results: dict[str, Any]) -> str:
+    rows = [
+        (
+            name,
+            str(run["seed"]),
+            cell(run["raw"]["auc"]),
+            cell(run["harmonised"]["auc"]),
+            cell(run["raw"]["pairs"]["auc"]),
+            cell(run["raw"]["pairs"]["above"]),
+        )
+        for name, runs in results["variants"].items()
+        for run in runs
+    ]
+    heads = ("Variant", "Seed", "AUC, raw", "AUC, harmonised", "Swaps against twins", "Swaps above their twin")
+    return table(heads, rows)
+
+
+def of_kind(evaluation: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
+    """AUC of all fakes of a kind against all real tracks."""
+    found = next(one for one in evaluation["kinds"][kind] if one["name"] == name)
+    return dict(found["tracks"]["auc"])
+
+
+def condition(evaluation: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(one for one in evaluation["conditions"] if one["name"] == name)
+
+
+def cell(estimate: dict[str, Any]) -> str:
+    """0.81 [0.70, 0.88]; without an interval where there is none."""
+    value, low, high = (estimate[key] for key in ("value", "low90", "high90"))
+    if value is None:
+        return "-"
+    return f"{value:.2f}" if low is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    args = parser.parse_args()
+    text = page()
+    if not args.check:
+        PAGE.write_text(text)
+    elif PAGE.read_text() != text:
+        print(f"{PAGE.relative_to(ROOT)} says something else: python benchmarks/model_card.py", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
