@@ -24,7 +24,7 @@ def flicker(tiles: Tiles, donor: Tiles | None, rng: np.random.Generator) -> tupl
         inner = warp(inner, _trembling(inset.points, inset.size, inset.face_px, strength, rng), inset.size, sharp=True)
     if "colour" in flickers:
         first, second = draw_series(rng, length, 2)
-        maps = mix_maps(draw_tint(rng, 0.6 * strength), first)
+        maps = mix_maps(draw_tint(rng, 0.6 * strength), np.clip(first, -1.5, 1.5))
         inner = recolour(inner, maps + mix_maps(draw_tint(rng, 0.3 * strength), second) - np.eye(3, 4))
     if "sharpness" in flickers:
         blurred = soften(inner, 1.3 + 1.5 * strength)

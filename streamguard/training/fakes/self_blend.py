@@ -45,7 +45,7 @@ def _blend(tiles: Tiles, rng: np.random.Generator, series: np.ndarray) -> tuple[
         field += pushes.field(inset.points, inset.size, inset.face_px, series[5])
     inner = warp(inset.pixels, field, inset.size, sharp=rng.random() < 0.3) if moves else inset.pixels
     if rng.random() < 0.8 or not moves:
-        inner = recolour(inner, mix_maps(draw_tint(rng, strength), series[3]))
+        inner = recolour(inner, mix_maps(draw_tint(rng, strength), np.clip(series[3], -1.3, 1.3)))
     texture = rng.random()
     if texture < 0.35:
         inner = soften(inner, 1.15 + 1.2 * strength * rng.random())
