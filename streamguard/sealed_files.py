@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from .errors import BundleError, ConfigError, SinkError, SinkFullError
+from .errors import BundleError, ConfigError, SinkError, SinkFullError, StreamGuardError
 from .strict import Refuse, read_json, shown
 from .zip_errors import BAD_ZIP
 
@@ -329,7 +329,7 @@ def _replace(target: Path, fresh: Path, aside: Path) -> None:
         raise
 
 
-def _cannot_unpack(target: Path, exc: OSError, refuse: Refuse) -> BundleError:
+def _cannot_unpack(target: Path, exc: OSError, refuse: Refuse) -> StreamGuardError:
     problem = f"cannot be unpacked to {target.parent} ({exc.strerror}). Set STREAMGUARD_HOME to a writable folder"
     return refuse("", problem)
 

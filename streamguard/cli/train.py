@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,20 +61,18 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    try:
-        import torch
-    except ImportError as exc:
-        raise MissingPackageError("torch", "train", "training") from exc
+    if find_spec("torch") is None:
+        raise MissingPackageError("torch", "train", "training")
     from ..data.index import Index
     from ..training.memory import keep_freed_memory
-    from ..training.ranks import open_ranks
+    from ..training.ranks import open_ranks, use_threads
     from ..training.train import Training
 
     _check_limits(args)
     _check_out(args)
     keep_freed_memory()
     if args.threads:
-        torch.set_num_threads(args.threads)
+        use_threads(args.threads)
     index = Index.open(args.data)
     recipe, groups = _begin(args, index)
     args.out.mkdir(parents=True, exist_ok=True)

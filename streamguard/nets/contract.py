@@ -1,7 +1,7 @@
 """What every network is, besides an nn.Module that is made of one frozen dataclass of options.
 
-`forward(crops)`, where it is causal also `step(crops, state, age)`, and where it has heat maps `maps(crops)` are written
-down in docs/networks.md: they are called through nn.Module, which types none of them.
+`forward(crops)`, where it is causal also `step(crops, state, age)`, and where it has heat maps `maps(crops)` are
+written down in docs/networks.md: they are called through nn.Module, which types none of them.
 """
 
 from __future__ import annotations

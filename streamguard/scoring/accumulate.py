@@ -8,9 +8,9 @@ steps of 80 ms, windows that overlap, and windows side by side add up to the sam
 nothing.
 
 Windows of one face are not independent, and a sum takes them as if they were: a network that is a little wrong about a
-face, in the same way all along, adds that up. Hence the limits here; hence `scale`, by which a calibration says how much
-less each window tells than it would alone (Calibration.evidence_scale); and hence thresholds must be fitted on this sum
-over whole calls (Thresholds.false_positive_rate), not on single windows.
+face, in the same way all along, adds that up. Hence the limits here; hence `scale`, by which a calibration says how
+much less each window tells than it would alone (Calibration.evidence_scale); and hence thresholds must be fitted on
+this sum over whole calls (Thresholds.false_positive_rate), not on single windows.
 """
 
 from __future__ import annotations

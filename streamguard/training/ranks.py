@@ -68,3 +68,8 @@ def open_ranks(device: str = "auto", rendezvous: str = "env://") -> Iterator[Ran
         yield Ranks(rank=rank, count=count, device=own)
     finally:
         distributed.destroy_process_group()
+
+
+def use_threads(count: int) -> None:
+    """For what this process computes on a CPU."""
+    torch.set_num_threads(count)

@@ -53,9 +53,8 @@ def skin(shown: np.ndarray) -> int:
 
 def stripes(shown: np.ndarray) -> np.ndarray:
     """(H,) pixels of each row that have the colour of a scored face's state."""
-    return np.any([np.abs(shown.astype(int) - STATE_COLOURS[each]).max(axis=2) <= 3 for each in SCORED], axis=0).sum(
-        axis=1
-    )
+    alike = [np.abs(shown.astype(int) - STATE_COLOURS[each]).max(axis=2) <= 3 for each in SCORED]
+    return np.asarray(np.any(alike, axis=0).sum(axis=1))
 
 
 def last_states(folder: Path) -> dict[int, FaceState]:
