@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import cast
 
 import torch
@@ -13,6 +12,7 @@ from ..nets import gml, gml_s
 from ..nets.contract import ClipNet
 from ..nets.gml import Gml
 from ..nets.gml_s import GmlS
+from ..nets.motion import MotionConsistencyBlock
 from ..nets.motion_net import Answers, MotionNet
 from ..nets.past import Past
 from ..weights.imagenet import load_lite0, load_xception
@@ -128,15 +128,13 @@ def _start(net: nn.Module, recipe: Recipe) -> None:
 
 def image_names(net: nn.Module) -> frozenset[str]:
     """What of it has ImageNet weights, by name; of networks without an image network inside, nothing."""
-    with torch.device("meta"):
-        image: nn.Module
-        if isinstance(net, GmlS):
-            image = GmlS(dataclasses.replace(net.options, motion="none", anomaly=False))
-        elif isinstance(net, Gml):
-            image = Gml(dataclasses.replace(net.options, motion="none", anomaly=False))
-        else:
-            return frozenset()
-    return frozenset(name for name in image.state_dict() if not name.startswith("classifier."))
+    if not isinstance(net, Gml | GmlS):
+        return frozenset()
+    new = ["anomaly.", "classifier."]
+    for name, module in net.named_modules():
+        if isinstance(module, MotionConsistencyBlock):
+            new += [f"{name}.time.", f"{name}.motion."]
+    return frozenset(name for name in net.state_dict() if not name.startswith(tuple(new)))
 
 
 def image_norms(net: nn.Module) -> list[nn.Module]:

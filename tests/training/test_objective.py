@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
 
 from streamguard.nets.gml import Gml, GmlOptions
 from streamguard.nets.gml_s import GmlS, GmlSOptions
+from streamguard.nets.motion_net import MotionNet
 from streamguard.nets.past import Past
 from streamguard.training.losses import difference_loss, logit_loss, motion_loss, ranking_loss
 from streamguard.training.objective import TERMS, Objective
@@ -16,21 +19,16 @@ from streamguard.training.recipe import LossPart
 SIZE_PX = 32
 
 
-def batch(length: int = 3) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def batch(length: int = 3) -> tuple[Tensor, ...]:
     torch.manual_seed(0)
     crops = torch.randint(0, 256, (4, length, SIZE_PX, SIZE_PX, 3), dtype=torch.uint8)
     masks = torch.zeros(4, length, SIZE_PX // 8, SIZE_PX // 8)
     masks[1::2, :, 1:3] = 1
-    return (
-        crops,
-        torch.tensor([0, 1, 0, 1]),
-        masks,
-        torch.tensor([True, True, True, False]),
-        torch.tensor([True, False]),
-    )
+    masked, twins = torch.tensor([True, True, True, False]), torch.tensor([True, False])
+    return crops, torch.tensor([0, 1, 0, 1]), masks, masked, twins
 
 
-NETWORKS = {
+NETWORKS: dict[str, Callable[[], MotionNet]] = {
     "gml-s": lambda: GmlS(GmlSOptions(width=0.1, size_px=SIZE_PX, length=2)),
     "gml": lambda: Gml(GmlOptions(width=0.08, size_px=SIZE_PX, length=3)),
     "without-anomaly": lambda: GmlS(GmlSOptions(width=0.1, size_px=SIZE_PX, length=2, anomaly=False)),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from streamguard.nets.gml_s import GmlS, GmlSOptions
+from streamguard.nets.motion import Motion
 from streamguard.training.objective import Objective, image_names
 from streamguard.training.optimize import RunningMean, learning_rate, parameter_groups
 from streamguard.training.recipe import LossPart, OptimizerPart, Stage
@@ -50,11 +53,11 @@ def test_matrices_decay_and_layers_of_the_image_network_have_a_factor() -> None:
     assert all(found[id(named[name])]["factor"] == 1.0 for name in [*motion, "difference.weight"])
 
 
-def test_image_names_are_those_of_the_plain_network_without_its_classifier() -> None:
-    net = GmlS(GmlSOptions(width=0.1, size_px=32))
-    names = image_names(net)
-    assert {"stem.weight", "head_bn.running_var"} <= names <= net.state_dict().keys()
-    assert not [name for name in names if name.startswith(("classifier", "anomaly")) or "motion" in name]
+@pytest.mark.parametrize("motion", ["mcb", "stm", "none"])
+def test_image_names_are_those_of_the_plain_network_without_its_classifier(motion: Motion) -> None:
+    small = GmlSOptions(width=0.1, size_px=32, motion=motion)
+    plain = GmlS(replace(small, motion="none", anomaly=False)).state_dict()
+    assert image_names(GmlS(small)) == {name for name in plain if not name.startswith("classifier.")}
 
 
 def test_running_mean_forgets_the_start_and_is_put_back() -> None:

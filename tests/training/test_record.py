@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from streamguard.training.record import AUC, SMOOTH, Record, _ticks, picture_of
 
 
 @pytest.fixture
-def without_tensorboard(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def without_tensorboard(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def imported(name: str, *more: Any) -> Any:
@@ -26,7 +25,6 @@ def without_tensorboard(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         return real(name, *more)
 
     monkeypatch.setattr(builtins, "__import__", imported)
-    yield
 
 
 def lines(count: int = 40) -> list[dict[str, Any]]:
