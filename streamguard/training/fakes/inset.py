@@ -47,7 +47,7 @@ class Inset:
         height, width = self.size
         part = np.s_[:, self.top : self.top + height, self.left : self.left + width]
         pixels = self.tiles.pixels.copy()
-        pixels[part] = as_bytes(blended)
+        as_bytes(blended, pixels[part])
         whole = np.zeros(pixels.shape[:3], np.float32)
         whole[part] = mask[:, 0].numpy()
         return replace(self.tiles, pixels=pixels, label="fake"), whole
@@ -77,6 +77,7 @@ def as_floats(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).float()
 
 
-def as_bytes(pixels: Tensor) -> np.ndarray:
-    """(L, 3, h, w) float32 to (L, h, w, 3) uint8, rounded."""
-    return pixels.add(0.5).clamp_(0, 255).byte().permute(0, 2, 3, 1).numpy()
+def as_bytes(pixels: Tensor, out: np.ndarray) -> None:
+    """(L, 3, h, w) float32, which is used up, rounded into (L, h, w, 3) uint8."""
+    for frame, levels in zip(pixels, out, strict=True):
+        levels[:] = frame.add_(0.5).clamp_(0, 255).byte().permute(1, 2, 0).numpy()

@@ -61,7 +61,7 @@ def _from_frames(tiles: Tiles, order: np.ndarray, rng: np.random.Generator) -> t
     stays = fit_similarity(points, inset.points)(points)
     target = stays + rng.uniform(0, 0.35) * (inset.points - stays)
     inner = warp(
-        pixels, landmark_field(target, points, inset.size, inset.face_px), inset.size, sharp=rng.random() < 0.5
+        pixels, landmark_field(target, points, inset.size, inset.face_px), inset.size, sharp=rng.random() < 0.25
     )
     regions = ("face", "inner", "inner", "lower", "mouth", "middle")
     shape = draw_shape(rng, regions=regions, feather=(0.02, 0.1), opacity=(0.9, 1.0))

@@ -81,10 +81,14 @@ def _moved(inset: Inset, source: Inset | None, offset: _Offset, strength: float,
     if source is None:
         pushes = draw_pushes(rng, FEATURES, most=0.03 + 0.07 * strength)
         field = sits + pushes.field(inset.points, inset.size, inset.face_px, np.ones(len(inset.points)))
-        return warp(inset.pixels, field, inset.size, sharp=True)
-    target = inset.points + rng.uniform(0, 0.8) * shape_difference(source, inset)
-    field = sits + landmark_field(target, source.points, inset.size, inset.face_px)
-    return warp(source.pixels, field, inset.size, sharp=True)
+    else:
+        target = inset.points + rng.uniform(0, 0.8) * shape_difference(source, inset)
+        field = sits + landmark_field(target, source.points, inset.size, inset.face_px)
+    pixels = (source or inset).pixels
+    if rng.random() < 0.3:
+        return warp(pixels, field, inset.size, sharp=True)
+    # Half the time of a sharp warp: what interpolation softens, sharpening gives back, or a part of it.
+    return sharpen(warp(pixels, field, inset.size), rng.uniform(0.2, 0.7), factor=1.5)
 
 
 def _rendered(inset: Inset, source: Inset | None, offset: _Offset, strength: float, rng: np.random.Generator) -> Tensor:

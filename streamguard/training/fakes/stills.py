@@ -23,7 +23,9 @@ def shaken(tiles: Tiles, length: int, rng: np.random.Generator) -> Tiles:
     field = similarity_field(centres, (side, side), scales=scales, turns_rad=turns, shifts=shifts)
     source = as_floats(tiles.pixels[:1]).expand(length, -1, -1, -1)
     pixels = warp(source, field, (side, side), sharp=True)
-    pixels = pixels + grain(rng, length, (side, side)) * rng.uniform(0.3, 2.0)
+    pixels += grain(rng, length, (side, side)) * rng.uniform(0.3, 2.0)
+    levels = np.empty((length, side, side, 3), np.uint8)
+    as_bytes(pixels, levels)
     a = scales * np.exp(1j * turns)
     middle = complex(side / 2, side / 2)
     moved = Similarity(a=a, b=middle - a * middle + shifts[:, 0] + 1j * shifts[:, 1])
@@ -32,7 +34,7 @@ def shaken(tiles: Tiles, length: int, rng: np.random.Generator) -> Tiles:
     moved_by = moved(np.broadcast_to(corners, (length, 4, 2))) - corners
     return replace(
         tiles,
-        pixels=np.ascontiguousarray(as_bytes(pixels)),
+        pixels=levels,
         points=points,
         still=True,
         inside=None if tiles.inside is None else _within(tiles.inside, side, math.ceil(np.abs(moved_by).max())),
