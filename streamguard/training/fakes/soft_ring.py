@@ -88,7 +88,7 @@ def _moved(inset: Inset, source: Inset | None, offset: _Offset, strength: float,
     if rng.random() < 0.3:
         return warp(pixels, field, inset.size, sharp=True)
     # Half the time of a sharp warp: what interpolation softens, sharpening gives back, or a part of it.
-    return sharpen(warp(pixels, field, inset.size), rng.uniform(0.2, 0.7), factor=1.5)
+    return sharpen(warp(pixels, field, inset.size), rng.uniform(0.3, 0.9), factor=1.5)
 
 
 def _rendered(inset: Inset, source: Inset | None, offset: _Offset, strength: float, rng: np.random.Generator) -> Tensor:
@@ -101,7 +101,7 @@ def _rendered(inset: Inset, source: Inset | None, offset: _Offset, strength: flo
         target = inset.points + rng.uniform(0, 0.8) * shape_difference(source, inset)
         face = alignment.render(source.pixels, source.points, target, sharp=False)
     # Two interpolations soften by what this amount of sharpening gives back, or half of it.
-    face = sharpen(face, rng.uniform(0.3, 0.8), factor=alignment.face_px / inset.face_px * 1.5)
+    face = sharpen(face, rng.uniform(0.4, 1.0), factor=alignment.face_px / inset.face_px * 1.5)
     placed = misplaced(
         alignment.to_inset,
         inset.points,
@@ -119,7 +119,7 @@ def _with_ring(
     blended = inset.blended(inner, alpha)
     outline = shape.outline(inset.points, inset.face_px)
     filled = soft_polygons(outline, inset.size, sigma_px=inset.face_px * rng.uniform(0.03, 0.09))
-    ring = (4 * filled * (1 - filled)) * rng.uniform(0.25, 0.9)
-    # The wider the blur the fainter it may be: real ones take as much from coarse detail as from fine.
-    blurred = soften(blended, 1.5 + 5.5 * strength * rng.random())
+    # Wide and faint: real ones take nearly as much from coarse detail as from fine.
+    ring = (4 * filled * (1 - filled)) * rng.uniform(0.12, 0.65)
+    blurred = soften(blended, 2 + 6 * strength * rng.random())
     return inset.put(blended.lerp_(blurred, ring.expand_as(blended)), 1 - (1 - alpha) * (1 - ring))
