@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..data.index import Index
     from ..training.recipe import Recipe
     from ..training.train import Groups
-    from .main import Subparsers
+    from .main import COMMANDS, Subparsers
 
 LINE_EVERY_S = 10.0
 
@@ -31,7 +31,7 @@ def add_parser(subparsers: Subparsers) -> None:
     names = ", ".join(own_recipes())
     parser = subparsers.add_parser(
         "train",
-        help="train a network on prepared footage",
+        help=COMMANDS["train"],
         description="Trains a network on what `streamguard data prepare` has made of footage; its weights lie in OUT.",
         epilog="OUT gets recipe.toml (as it was used), groups.json (who was trained on), log.jsonl, loss.png, "
         "checkpoint-STEP.pt, stage-N.safetensors and, at the end, weights.safetensors. Ctrl-C or SIGTERM writes a "
