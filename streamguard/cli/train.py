@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError, MissingPackageError
+from .main import COMMANDS, Subparsers
 from .stop import StopSignals
 
 if TYPE_CHECKING:
     from ..data.index import Index
     from ..training.recipe import Recipe
     from ..training.train import Groups
-    from .main import COMMANDS, Subparsers
 
 LINE_EVERY_S = 10.0
 
