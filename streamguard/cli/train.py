@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import shlex
 import sys
 import time
@@ -143,6 +144,8 @@ def _check_limits(args: argparse.Namespace) -> None:
 
 def _check_out(args: argparse.Namespace) -> None:
     """A folder with another training in it is not written into."""
+    if os.environ.get("RANK", "0") != "0":
+        return  # the first process looks, and may have begun to write by now
     out: Path = args.out
     if out.exists() and not out.is_dir():
         raise ConfigError("--out", f"{out} is a file; a folder is made")
