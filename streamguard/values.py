@@ -330,4 +330,5 @@ class Mapped:
     """What a network made of such a clip."""
 
     clip: MapClip
+    """With its newest crop only."""
     maps: HeatMaps

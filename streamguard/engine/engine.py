@@ -157,7 +157,11 @@ class Engine:
         wanted = self._config.maps == "events" or (self._config.maps == "drawn" and self.calibration is not None)
         if self.bundle.manifest.maps is None or not wanted:
             return None
-        return MapMaker(self.bundle, backend or open_maps(self.bundle, self._backend.name), clock=self._clock)
+        try:
+            return MapMaker(self.bundle, backend or open_maps(self.bundle, self._backend.name), clock=self._clock)
+        except EngineError as exc:  # they are an aid for looking: nobody is judged less well without
+            logger.error("there are no heat maps: %s", exc, exc_info=exc)
+            return None
 
     def __enter__(self) -> Self:
         return self

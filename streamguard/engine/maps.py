@@ -12,7 +12,7 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -152,13 +152,12 @@ class MapMaker:
         while (work := self._next()) is not None:
             begun_s = self._clock.now_s()
             try:
-                mapped = Mapped(
-                    clip=work.clip, maps=heat_maps(self._spec, work.clip, self._backend.run(work.clip.crops))
-                )
+                maps = heat_maps(self._spec, work.clip, self._backend.run(work.clip.crops))
             except BaseException as exc:  # whatever a backend raises, this thread ends well
                 self._fail(exc)
                 return
-            self._take(work, mapped, begun_s)
+            newest = work.clip.crops[-1:].copy()  # what is shown beside a map: whole clips would be kept for long
+            self._take(work, Mapped(clip=replace(work.clip, crops=newest), maps=maps), begun_s)
 
     def _next(self) -> _Work | None:
         """Waits for a clip; those of live streams come first. None when it is closed."""

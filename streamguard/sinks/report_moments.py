@@ -17,8 +17,8 @@ MOST_MOMENTS, MOST_MOMENTS_TOGETHER = 3, 60
 """Of one face, and of all."""
 APART_S = 2.0
 """Of one face: of neighbours only the stronger is shown."""
-AWAITED = 32
-"""Newest scores, and newest maps, of a face generation that may still find each other."""
+SCORES_AWAITED, MAPS_AWAITED = 32, 4
+"""Newest ones of a face generation that may still find each other."""
 
 Key = tuple[int, int]
 """Face id and generation."""
@@ -53,8 +53,8 @@ class Moment:
 class _Awaited:
     """Of one face generation."""
 
-    scores: deque[Score] = field(default_factory=lambda: deque(maxlen=AWAITED))
-    maps: deque[tuple[float, Painter]] = field(default_factory=lambda: deque(maxlen=AWAITED))
+    scores: deque[Score] = field(default_factory=lambda: deque(maxlen=SCORES_AWAITED))
+    maps: deque[tuple[float, Painter]] = field(default_factory=lambda: deque(maxlen=MAPS_AWAITED))
 
 
 class Moments:

@@ -58,7 +58,8 @@ def test_each_clip_gets_its_own_maps(maker: MapMaker) -> None:
     seat.submit(clips)
     seat.wait()
     mapped = seat.collect()
-    assert [one.clip for one in mapped] == clips
+    assert [one.clip.face_id for one in mapped] == list(range(8))
+    assert all(np.array_equal(one.clip.crops, clips[0].crops[-1:] + 20 * i) for i, one in enumerate(mapped))
     for face_id, one in enumerate(mapped):
         assert one.maps.anomaly == bytes([20 * face_id] * 16)
         assert one.maps.motion == bytes(16)
@@ -296,6 +297,22 @@ def test_a_bundle_without_a_maps_graph_has_none() -> None:
     with Engine(fake_bundle(), EngineConfig(maps="events"), backend=FakeBackend()) as engine:
         assert not engine.has_maps
         assert not engine.maps_in_events
+
+
+def test_scores_go_on_when_the_maps_graph_cannot_be_opened(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(*_: object) -> None:
+        raise EngineError("fake", "cannot be run")
+
+    monkeypatch.setattr("streamguard.engine.engine.open_maps", failing)
+    with Engine(fake_bundle(maps=True), EngineConfig(maps="drawn"), backend=FakeBackend()) as engine:
+        assert not engine.has_maps
+        assert "there are no heat maps: fake: cannot be run" in caplog.text
+        seat = engine.join(live=False)
+        seat.submit([window(0)])
+        seat.wait()
+        assert len(seat.collect().scored) == 1
 
 
 def test_scores_go_on_when_maps_fail_or_hang() -> None:

@@ -189,8 +189,8 @@ def test_landmarks_land_where_they_should(tiles: Tiles, donor: Tiles) -> None:
     field = landmark_field(face.points, other.points, face.size, face.face_px)
     found = torch.from_numpy(face.points) + at_points(field, torch.from_numpy(face.points), face.size)
     off = (found - torch.from_numpy(other.points)).norm(dim=2)
-    assert float(off.mean()) < 0.2
-    assert float(off.max()) < 2.0
+    assert float(off.mean()) < 0.14
+    assert float(off.max()) < 1.0
     plain = fit_similarity(face.points, other.points)(face.points)
     assert np.linalg.norm(plain - other.points, axis=2).mean() > 2 * float(off.mean())
 

@@ -85,7 +85,7 @@ def _moved(inset: Inset, source: Inset | None, offset: _Offset, strength: float,
         target = inset.points + rng.uniform(0, 0.8) * shape_difference(source, inset)
         field = sits + landmark_field(target, source.points, inset.size, inset.face_px)
     pixels = (source or inset).pixels
-    if rng.random() < 0.3:
+    if rng.random() < 0.2:
         return warp(pixels, field, inset.size, sharp=True)
     # Half the time of a sharp warp: what interpolation softens, sharpening gives back, or a part of it.
     return sharpen(warp(pixels, field, inset.size), rng.uniform(0.3, 0.9), factor=1.5)

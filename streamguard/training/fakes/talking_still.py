@@ -37,7 +37,7 @@ def talking_still(tiles: Tiles, donor: Tiles | None, rng: np.random.Generator) -
     moved = _moved(points, motion, tiles.face_px, rng)
     hold = _hold(points, inset, dragged=rng.random() < 0.3)
     field = landmark_field(moved, points, inset.size, inset.face_px) * hold
-    made = warp(_rendered(base, rng), field, inset.size, sharp=rng.random() < 0.3)
+    made = warp(_rendered(base, rng), field, inset.size, sharp=rng.random() < 0.15)
     if rng.random() < 0.85:
         _open_mouth(made, moved, points, inset, rng)
     if rng.random() < 0.5:
