@@ -59,8 +59,7 @@ def measure(args: argparse.Namespace) -> None:
     bundle = open_bundle(args.path)
     index = Index.open(args.data)
     groups = sorted(set(args.groups)) if args.groups else list(index.groups)
-    clips = _told(real_clips(index, bundle.manifest.clip, groups, most=args.clips))
-    spec = _measured(bundle, clips, f"real faces, of {len(groups)} groups of people in {args.data.name}")
+    spec = _measured(bundle, real_clips(index, bundle.manifest.clip, groups, most=args.clips), args.data.name)
     _write(args.out, bundle, spec)
     print(f"on {spec.measured_on}:")
     for kind, limits in spec.ranges.items():
@@ -68,22 +67,25 @@ def measure(args: argparse.Namespace) -> None:
     print(f"wrote {args.out}")
 
 
-def _told(clips: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    for number, crops in enumerate(clips, start=1):
-        if number % TELL_EVERY == 0:
-            print(f"{number} clips", file=sys.stderr)
-        yield crops
-
-
-def _measured(bundle: Bundle, clips: Iterable[np.ndarray], words: str) -> MapsSpec:
+def _measured(bundle: Bundle, clips: Iterable[tuple[str, np.ndarray]], name: str) -> MapsSpec:
     from ..engine.map_ranges import with_ranges
     from ..engine.open_backend import open_maps
 
     spec = bundle.manifest.maps
     if spec is None:
         raise BundleError(bundle.name, "maps", "is null: it has no maps graph, so there is nothing to measure")
+    groups: set[str] = set()
+
+    def told() -> Iterator[np.ndarray]:
+        for number, (group, crops) in enumerate(clips, start=1):
+            groups.add(group)
+            if number % TELL_EVERY == 0:
+                print(f"{number} clips", file=sys.stderr)
+            yield crops
+
     with closing(open_maps(bundle, "auto")) as backend:
-        return with_ranges(spec, backend, clips, measured_on=words)
+        spec = with_ranges(spec, backend, told(), measured_on="real faces")
+    return dataclasses.replace(spec, measured_on=f"{spec.measured_on}, of {len(groups)} groups of people in {name}")
 
 
 def _write(out: Path, bundle: Bundle, maps: MapsSpec) -> None:

@@ -10,29 +10,26 @@ import numpy as np
 
 from ..bundle import ClipSpec
 from ..crop import crop_square, follow_square, square_round
-from ..data.index import Footage, Index
+from ..data.index import Index
 from ..data.tracks import Track, open_tracks
 
 CLIPS_A_TRACK = 3
 """Spread over it: neighbours are nearly the same."""
 
 
-def real_clips(index: Index, clip: ClipSpec, groups: Iterable[str], *, most: int) -> Iterator[np.ndarray]:
-    """(R + T, H, W, 3) uint8 each; at most so many, and of each group alike, of those that have any. Only the square
-    recipe. Stills show no motion, and are left out."""
+def real_clips(index: Index, clip: ClipSpec, groups: Iterable[str], *, most: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Each with its group: (R + T, H, W, 3) uint8. At most so many, and of each group alike, of those that have any.
+    Only the square recipe. Stills show no motion, and are left out."""
     names = sorted(set(groups))
     share = ceil(most / max(1, len(names)))
-    by_group = [_of_group(_real(index.of_groups([name])), index, clip, share) for name in names]
+    by_group = [_of_group(name, index, clip, share) for name in names]
     return islice((one for turn in zip_longest(*by_group) for one in turn if one is not None), most)
 
 
-def _real(footage: Iterable[Footage]) -> list[Footage]:
-    return [one for one in footage if one.label == "real" and not one.still]
-
-
-def _of_group(footage: Iterable[Footage], index: Index, clip: ClipSpec, most: int) -> Iterator[np.ndarray]:
-    tracks = (track for one in footage for track in open_tracks(index.tracks_folder(one)))
-    return islice((crops for track in tracks for crops in _of_track(track, clip)), most)
+def _of_group(group: str, index: Index, clip: ClipSpec, most: int) -> Iterator[tuple[str, np.ndarray]]:
+    real = [one for one in index.of_groups([group]) if one.label == "real" and not one.still]
+    tracks = (track for one in real for track in open_tracks(index.tracks_folder(one)))
+    return islice(((group, crops) for track in tracks for crops in _of_track(track, clip)), most)
 
 
 def _of_track(track: Track, clip: ClipSpec) -> Iterator[np.ndarray]:

@@ -60,7 +60,9 @@ class Brightness:
 
 def test_clips_are_of_real_moving_people_and_as_the_network_sees_them(data: Path) -> None:
     index = Index.open(data)
-    clips = list(real_clips(index, SPEC, index.groups, most=100))
+    found = list(real_clips(index, SPEC, index.groups, most=100))
+    clips = [crops for _, crops in found]
+    assert [group for group, _ in found] == list(PEOPLE) * CLIPS_A_TRACK, "in turns"
     assert len(clips) == CLIPS_A_TRACK * len(PEOPLE)
     assert {clip.shape for clip in clips} == {(5, 16, 16, 3)}
     assert {clip.dtype for clip in clips} == {np.dtype(np.uint8)}
