@@ -98,5 +98,5 @@ def _watch_webcam(network: Network, which: str, out: Path, seconds: float) -> in
     from .watch import watch
 
     with open_source(f"webcam:{which}") as source:
-        files = network.files(out, title=source.url, maps="motion")
+        files = network.files(out, title=source.url, maps="both")
         return watch(source, network, files, seconds=seconds, must_open=NoWebcam)

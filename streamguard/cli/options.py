@@ -82,10 +82,10 @@ def add_maps_options(parser: argparse.ArgumentParser) -> None:
     """Where the network found something, for people to look at."""
     parser.add_argument(
         "--maps",
-        choices=["motion", "anomaly", "none"],
-        default="motion",
-        help="heat map over suspect faces in annotated.mp4; report.html shows both. Only calibrated networks that have "
-        "a graph for it. An aid for looking, no proof. Default: motion",
+        choices=["both", "motion", "anomaly", "none"],
+        default="both",
+        help="heat map over suspect faces in annotated.mp4: both in one, or one of them; report.html shows each. Only "
+        "of calibrated networks that have a graph for it. An aid for looking, no proof. Default: both",
     )
     parser.add_argument(
         "--maps-in-events", action="store_true", help="scores carry the newest heat maps of their face, now and then"

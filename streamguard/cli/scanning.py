@@ -55,7 +55,7 @@ class Scanner:
         events: Sink | None = None,
         seconds: float | None = None,
         video: bool = True,
-        maps: HeatKind | None = "motion",
+        maps: HeatKind | None = "both",
     ) -> None:
         self._network = network
         self._stop = stop

@@ -15,16 +15,19 @@ from PIL import Image
 
 from ..values import Box, HeatMaps
 
-HeatKind = Literal["motion", "anomaly"]
-KINDS: tuple[HeatKind, ...] = ("motion", "anomaly")
+HeatKind = Literal["both", "motion", "anomaly"]
+"""both: of each place the map that says more."""
 
 KIND_WORDS: dict[HeatKind, str] = {
+    "both": "where the network finds motion inconsistent, or an anomaly",
     "motion": "where the network finds motion inconsistent",
     "anomaly": "where the network finds an anomaly",
 }
 CAUTION = "An aid for looking, no proof."
 AGAINST_ITSELF = "each clip against itself"
 """Where maps of different clips cannot be compared."""
+
+_SINGLE: tuple[HeatKind, ...] = ("motion", "anomaly")
 
 OPACITY = 0.7
 """Of the hottest place."""
@@ -47,17 +50,23 @@ class Overlay:
 
 
 def overlay_of(maps: HeatMaps, kind: HeatKind, *, then: Box, now: Box) -> Overlay | None:
-    """One of the maps, or the other if there is only that; it follows the face from its box then to its box now."""
-    for each in (kind, *KINDS):
-        cells = cells_of(maps, each)
-        if cells is not None:
-            square = _following(maps.square_px, then, now)
-            return Overlay(square_px=square, cells=cells, kind=each, comparable=maps.comparable)
-    return None
+    """That map, or the other if there is only that; it follows the face from its box then to its box now."""
+    there: list[HeatKind] = [each for each in _SINGLE if cells_of(maps, each) is not None]
+    if kind not in there and not (kind == "both" and len(there) == 2):
+        if not there:
+            return None
+        kind = there[0]
+    cells = cells_of(maps, kind)
+    assert cells is not None
+    square = _following(maps.square_px, then, now)
+    return Overlay(square_px=square, cells=cells, kind=kind, comparable=maps.comparable)
 
 
 def cells_of(maps: HeatMaps, kind: HeatKind) -> np.ndarray | None:
-    """(h, w) uint8; None if the network has no such map."""
+    """(h, w) uint8; None if the network has no such map, or not both."""
+    if kind == "both":
+        motion, anomaly = cells_of(maps, "motion"), cells_of(maps, "anomaly")
+        return None if motion is None or anomaly is None else np.maximum(motion, anomaly)
     cells = maps.motion if kind == "motion" else maps.anomaly
     return None if cells is None else np.frombuffer(cells, np.uint8).reshape(maps.height, maps.width)
 

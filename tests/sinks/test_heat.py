@@ -120,6 +120,8 @@ def test_a_map_follows_its_face_and_grows_with_it() -> None:
 def test_the_map_that_is_wished_for_is_shown_or_the_one_that_there_is() -> None:
     box = Box(0, 0, 10, 10)
     for wish, made, kind in (
+        ("both", maps(), "both"),
+        ("both", maps(motion=None), "anomaly"),
         ("motion", maps(), "motion"),
         ("anomaly", maps(), "anomaly"),
         ("motion", maps(motion=None), "anomaly"),
@@ -129,6 +131,13 @@ def test_the_map_that_is_wished_for_is_shown_or_the_one_that_there_is() -> None:
         assert found is not None
         assert found.kind == kind
     assert overlay_of(maps(anomaly=None, motion=None), "motion", then=box, now=box) is None
+
+
+def test_both_in_one_show_of_each_place_the_map_that_says_more() -> None:
+    box = Box(0, 0, 10, 10)
+    found = overlay_of(maps(motion=b"\x03\xf0", anomaly=b"\x80\x04"), "both", then=box, now=box)
+    assert found is not None
+    assert found.cells.tolist() == [[0x80, 0xF0]]
 
 
 # In the video.
