@@ -204,7 +204,7 @@ def _calibrate(work: Work, version: str) -> None:
         *("calibrate", work.bundle(version, WHOLE), "--cross-fitted", "--out", work.made, "--replace"),
         *("--false-positive-rate", FALSE_POSITIVES, "--confidence", CONFIDENCE),
         *("--report", work.folder / "calibration.html", "--evaluation", work.folder / "evaluation"),
-        *("--also", "window:fp32", "--also", "window:bf16"),
+        *("--also", "window:fp32"),
         *("--traces", *traces),
     )
     groups = json.loads((work.run(WHOLE) / "groups.json").read_text())["trained"]
