@@ -1,7 +1,8 @@
 """GML-S: GML's blocks on EfficientNet-Lite0, for many faces on a CPU. Causal: it runs crop by crop.
 
     crops -> stem -> blocks 0 to 15 -> 1 x 1 convolution -> classifier ---------------------\\
-                      \\-- after block 10: anomaly branch -> classifier of its own -----------> the mean of both
+                      |-- after block 10: anomaly branch -> classifier of its own -----------> the mean of both
+                      \\-- after early blocks: surfaces -> classifier of its own (an option): added
 
 At most eight of the sixteen depthwise convolutions see motion: each adds two crops to what the network remembers, and
 to what has to be shown again when a face's square moves. Only those with stride 1 can.
@@ -27,6 +28,7 @@ from .contract import check_bounds
 from .motion import MOTION_DECISIONS, Form, Motion, MotionConsistencyBlock, chosen_layers, fill_convolutions
 from .motion_net import HEAD_DECISIONS, MotionNet, Seen
 from .past import Past
+from .texture import TEXTURE_DECISIONS, TextureHead
 
 # Blocks in a row, channels after them, stride of the first, kernel, expansion of channels inside.
 STAGES = (
@@ -64,6 +66,8 @@ class GmlSOptions:
     """With the anomaly branch."""
     anomaly_classifier: bool = True
     """With a classifier of the branch's own; without it, the branch does nothing but be trained."""
+    texture: tuple[int, ...] = ()
+    """Blocks whose features a classifier of surfaces reads (texture.py); none: there is no such classifier."""
     size_px: int = 160
     """Side of a crop; a multiple of 32."""
     length: int = 8
@@ -80,6 +84,7 @@ class GmlS(MotionNet):
         **MOTION_DECISIONS,
         **ANOMALY_DECISIONS,
         **HEAD_DECISIONS,
+        **TEXTURE_DECISIONS,
         "layers": "which blocks see motion is an option: by default six that see a crop as 40 to 10 cells, R = 12",
         "dropout": "0.2 before the classifier, one draw for all crops of a clip; no stochastic depth",
         "norms": "those of EfficientNet-Lite0 as published; motion's and the branch's as PyTorch makes them",
@@ -93,6 +98,8 @@ class GmlS(MotionNet):
             raise ValueError(f"temporal: block {strided[0]} strides, and cannot see motion")
         if len(temporal) > MOST_TEMPORAL:
             raise ValueError(f"temporal: at most {MOST_TEMPORAL} blocks, not {len(temporal)}")
+        if unknown := sorted(set(options.texture) - set(range(BLOCKS))):
+            raise ValueError(f"texture: blocks are 0 to {BLOCKS - 1}, not {unknown[0]}")
         if options.size_px % GRANULE_PX:
             raise ValueError(f"size_px: must be a multiple of {GRANULE_PX}, not {options.size_px}")
         super().__init__(size_px=options.size_px, length=options.length, form=options.form, temporal=len(temporal))
@@ -119,18 +126,23 @@ class GmlS(MotionNet):
         self.head_bn = _norm(wide(1280))
         self.classifier = nn.Linear(wide(1280), CLASSES)
         self.anomaly = AnomalyBranch(wide(112), classifier=options.anomaly_classifier) if options.anomaly else None
+        made = [out for _, out, _, _, _ in _blocks()]
+        self.texture = TextureHead([wide(made[i]) for i in sorted(set(options.texture))]) if options.texture else None
         fill_convolutions(self, depthwise="relu")
 
     def look(self, crops: Tensor, past: Past, energies: list[Tensor] | None = None) -> Seen:
         x = (crops.permute(0, 3, 1, 2).float() - PIXEL_MEAN) / PIXEL_STD  # (N L, 3, H, W)
         x = functional.relu6(self.stem_bn(self.stem(x)))
-        anomaly = None
+        anomaly, surfaces = None, []
         for i, block in enumerate(self.blocks):
             x = block(x, past, energies)
+            if i in self.options.texture:
+                surfaces.append(x)
             if i == ANOMALY_AFTER and self.anomaly is not None:
                 anomaly = self.anomaly(x)
         x = functional.relu6(self.head_bn(self.head(x)))
-        return Seen(self.classifier(self._dropped(x.mean(dim=(2, 3)), past)), anomaly)
+        texture = None if self.texture is None else self.texture(surfaces)
+        return Seen(self.classifier(self._dropped(x.mean(dim=(2, 3)), past)), anomaly, texture)
 
     def _dropped(self, x: Tensor, past: Past) -> Tensor:
         """In training, the same of x (N L, C) for all crops of a clip: else the mean over time would undo it."""

@@ -2,7 +2,7 @@
 
     forward    a clip of any length, nothing before it -> one logit
     step       the next crop, the state, the age -> one logit, the next state
-    answers    what training needs: the averaged scores of both heads (at every crop, if causal), and F*
+    answers    what training needs: the averaged scores of each head (at every crop, if causal), and F*
     maps       what people look at: where the anomaly branch and the motion blocks found something
 
 `step` after any crops equals `forward` of those crops: both are `answers` of a Past.
@@ -37,6 +37,7 @@ class Seen(NamedTuple):
 
     scores: Tensor  # (N L, 2): of real and fake
     anomaly: Anomaly | None
+    texture: Tensor | None = None  # (N L, 2)
 
 
 class Answers(NamedTuple):
@@ -45,6 +46,7 @@ class Answers(NamedTuple):
     scores: Tensor  # (N, A, 2): of real and fake
     anomaly_scores: Tensor | None  # (N, A, 2)
     anomaly: Tensor | None  # F* (N, L, C, h, w)
+    texture_scores: Tensor | None = None  # (N, A, 2)
 
 
 class Maps(NamedTuple):
@@ -85,13 +87,16 @@ class MotionNet(nn.Module, ABC):
     def answers(self, crops: Tensor, past: Past) -> Answers:
         """Of crops (N, L, H, W, 3) after a past."""
         seen = self.look(crops.flatten(0, 1), past)
-        if seen.anomaly is None:
-            return Answers(self._averaged(seen.scores, past), None, None)
-        features = seen.anomaly.features.unflatten(0, (-1, past.length))  # (N, L, C, h, w)
-        if seen.anomaly.scores is None:
-            return Answers(self._averaged(seen.scores, past), None, features)
-        both = self._averaged(torch.cat([seen.scores, seen.anomaly.scores], dim=1), past)  # (N, A, 4)
-        return Answers(both[..., :CLASSES], both[..., CLASSES:], features)
+        features = None if seen.anomaly is None else seen.anomaly.features.unflatten(0, (-1, past.length))
+        second = None if seen.anomaly is None else seen.anomaly.scores
+        heads = [scores for scores in (seen.scores, second, seen.texture) if scores is not None]
+        averaged = iter(self._averaged(torch.cat(heads, dim=1), past).split(CLASSES, dim=-1))  # (N, A, 2) each
+        return Answers(
+            next(averaged),
+            None if second is None else next(averaged),
+            features,  # (N, L, C, h, w)
+            None if seen.texture is None else next(averaged),
+        )
 
     def maps(self, crops: Tensor) -> Maps:
         """Of clips (N, L, H, W, 3), in eval mode. Both are of one size."""
@@ -126,11 +131,11 @@ class MotionNet(nn.Module, ABC):
 
 
 def logit(answers: Answers) -> Tensor:
-    """The last answer (N, 1): the mean of both heads' probabilities, as a logit."""
-    first = _fake_logit(answers.scores[:, -1])
-    if answers.anomaly_scores is None:
-        return first
-    return _mean_of_two(first, _fake_logit(answers.anomaly_scores[:, -1]))
+    """The last answer (N, 1): the mean of both heads' probabilities, as a logit, and what surfaces add to it."""
+    found = _fake_logit(answers.scores[:, -1])
+    if answers.anomaly_scores is not None:
+        found = _mean_of_two(found, _fake_logit(answers.anomaly_scores[:, -1]))
+    return found if answers.texture_scores is None else found + _fake_logit(answers.texture_scores[:, -1])
 
 
 def _fake_logit(scores: Tensor) -> Tensor:

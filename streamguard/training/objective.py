@@ -130,7 +130,7 @@ def image_names(net: nn.Module) -> frozenset[str]:
     """What of it has ImageNet weights, by name; of networks without an image network inside, nothing."""
     if not isinstance(net, Gml | GmlS):
         return frozenset()
-    new = ["anomaly.", "classifier."]
+    new = ["anomaly.", "classifier.", "texture."]
     for name, module in net.named_modules():
         if isinstance(module, MotionConsistencyBlock):
             new += [f"{name}.time.", f"{name}.motion."]

@@ -111,6 +111,19 @@ class OptimizerPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SurfacesPart:
+    """How GML-S's classifier of surfaces is fitted when all stages are over, where the network has it
+    (net.options.texture)."""
+
+    crops: int = 24
+    """Of each track."""
+    l2: float = 0.1
+    """How strongly weights are pulled towards 0."""
+    ranking: float = 0.5
+    """A fake's logit above that of the very footage it was made of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunPart:
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """auto: bf16 on a GPU, fp32 on a CPU."""
@@ -164,6 +177,7 @@ class Recipe:
     data: DataPart = field(default_factory=DataPart)
     loss: LossPart = field(default_factory=LossPart)
     optimizer: OptimizerPart = field(default_factory=OptimizerPart)
+    surfaces: SurfacesPart = field(default_factory=SurfacesPart)
     run: RunPart = field(default_factory=RunPart)
 
     @property
@@ -312,6 +326,9 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "loss.margin": (0.0, 1000.0),
     "loss.difference": (0.0, 1000.0),
     "loss.smoothing": (0.0, 0.9),
+    "surfaces.crops": (1, 10_000),
+    "surfaces.l2": (0.0, 1000.0),
+    "surfaces.ranking": (0.0, 1000.0),
     "optimizer.weight_decay": (0.0, 10.0),
     "optimizer.momentum": (0.0, 0.9999),
     "optimizer.spatial_frozen": (1, 1_000_000),

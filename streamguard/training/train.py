@@ -25,6 +25,8 @@ from torch import Tensor, nn
 
 from ..data.index import Index
 from ..errors import CheckpointError, ConfigError, DataError, TrainingError
+from ..nets.gml_s import GmlS
+from ..nets.texture import TextureHead
 from ..weights.load import save_weights
 from .batches import Ahead, Batch, Batches
 from .checkpoint import checkpoints, load_checkpoint, save_checkpoint
@@ -34,6 +36,7 @@ from .optimize import Descent, RunningMean, learning_rate
 from .ranks import Ranks
 from .recipe import Recipe, Stage, recipe_as_text, recipe_from_text
 from .record import Line, Record
+from .surfaces import fit_surfaces
 
 WEIGHTS = "weights.safetensors"
 RECIPE = "recipe.toml"
@@ -117,6 +120,8 @@ class Training:
         """Where the present stage began."""
         self._resumed: dict[str, Any] | None = None
         self._last_look: dict[str, float] = {}
+        self._surfaces: dict[str, Tensor] | None = None
+        """As they were fitted."""
         if resume:
             self._resume()
         self._module: nn.Module = self.objective
@@ -144,7 +149,7 @@ class Training:
                 if not self._run_stage(record, stopped):
                     return self._outcome(finished=False)
             if record is not None:
-                self._save(self._out / WEIGHTS)
+                self._save(self._out / WEIGHTS, last=True)
             self._checkpoint([])
             return self._outcome(finished=True)
         finally:
@@ -180,7 +185,8 @@ class Training:
                     return False
         self._stage, self._stage_step, self._stage_before_s = number + 1, 0, self._seconds()
         if self._ranks.first:
-            self._save(self._out / f"stage-{number + 1}.safetensors")
+            last = self._stage == len(self.recipe.stages)
+            self._save(self._out / f"stage-{number + 1}.safetensors", last=last)
         return True
 
     def _note(
@@ -259,9 +265,20 @@ class Training:
     def _kept_weights(self) -> AbstractContextManager[None]:
         return nullcontext() if self.mean is None else self.mean.applied()
 
-    def _save(self, path: Path) -> None:
+    def _save(self, path: Path, *, last: bool) -> None:
         with self._kept_weights():
+            if last and isinstance(self.net, GmlS) and self.net.texture is not None:
+                self._fit_surfaces(self.net, self.net.texture)
             save_weights(self.net, path)
+
+    def _fit_surfaces(self, net: GmlS, head: TextureHead) -> None:
+        """Once: the same network is saved twice when all is over."""
+        if self._surfaces is None:
+            self.objective.eval()
+            fit_surfaces(net, self._index, self.groups.trained, self.recipe)
+            self.objective.train()
+            self._surfaces = {name: tensor.clone() for name, tensor in head.state_dict().items()}
+        head.load_state_dict(self._surfaces)
 
     def _outcome(self, *, finished: bool) -> Outcome:
         return Outcome(finished=finished, step=self._step, seconds=self._seconds(), monitored=self._last_look)

@@ -30,7 +30,10 @@ def gml_s(**options: object) -> GmlS:
     return shaken(net, moving(8, faces=4, size_px=SIZE_PX, seed=9))
 
 
-@pytest.fixture(scope="module", params=["gml", "gml-s", "gml-s frames", "gml-s one head", "gml-s T=1", "gml T=8"])
+KINDS = ("gml", "gml-s", "gml-s frames", "gml-s one head", "gml-s three heads", "gml-s T=1", "gml T=8")
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def net(request: pytest.FixtureRequest) -> MotionNet:
     """One of each kind, with few layers that look back, so that clips are short."""
     if request.param == "gml":
@@ -43,6 +46,8 @@ def net(request: pytest.FixtureRequest) -> MotionNet:
         return gml_s(motion="none")
     if request.param == "gml-s one head":
         return gml_s(temporal=(4, 9), anomaly=False)
+    if request.param == "gml-s three heads":
+        return gml_s(temporal=(2, 9), texture=(1, 4))
     return gml_s(temporal=(2, 9, 12))
 
 
@@ -134,6 +139,7 @@ def test_there_is_an_answer_after_each_crop_and_the_last_is_the_score(net: Motio
             answers.scores[:, : t + 1],
             None if answers.anomaly_scores is None else answers.anomaly_scores[:, : t + 1],
             None,
+            None if answers.texture_scores is None else answers.texture_scores[:, : t + 1],
         )
         assert_same(logit(upto), net(crops[:, : t + 1]))
 
@@ -220,6 +226,8 @@ def test_sure_heads_neither_overflow_nor_drown_each_other(sure: float) -> None:
     torch.testing.assert_close(logit(Answers(fake, real, None)), torch.tensor([[0.0]]))
     unsure = torch.zeros(1, 1, 2)
     torch.testing.assert_close(logit(Answers(fake, unsure, None)).sigmoid(), torch.tensor([[0.75]]))
+    torch.testing.assert_close(logit(Answers(fake, real, None, unsure)), torch.tensor([[0.0]]))
+    torch.testing.assert_close(logit(Answers(unsure, unsure, None, fake)), logit(Answers(fake, None, None)))
 
 
 @torch.no_grad()
