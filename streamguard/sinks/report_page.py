@@ -144,7 +144,7 @@ def _verdicts(story: Story) -> Iterable[str]:
     real_once = [face for face in others if face not in real and FaceState.LIKELY_REAL in face.states]
     rest = [face for face in others if FaceState.LIKELY_REAL not in face.states]
     if len(rest) == len(faces):
-        yield f"Nobody was judged: {_why_nobody(story)}."
+        yield _why_nobody(story)
         return
     for group, words in (
         (fake, "looked likely fake at the end"),
@@ -159,10 +159,10 @@ def _verdicts(story: Story) -> Iterable[str]:
 
 def _why_nobody(story: Story) -> str:
     if not story.scores:
-        return "no window was scored"
+        return "Nobody was judged: no window was scored."
     if not any(face.calibrated for face in story.faces.values()):
-        return "the scores are not calibrated, so they are no probabilities"
-    return "what was seen was not enough to decide"
+        return "Nobody was judged: the scores are not calibrated, so they are no probabilities."
+    return "No face could be decided: what was seen was not enough."
 
 
 def _names(faces: Sequence[FaceStory]) -> str:

@@ -392,7 +392,7 @@ class Story:
     # The stream.
 
     def _add_participant(self, kind: ParticipantVerdictChanged, pts_s: float) -> None:
-        words = f"probability of fake {kind.p_fake:.2f}, resting on face {kind.face_id}.{kind.generation}"
+        words = f"probability of fake {kind.p_fake:.2f} then, resting on face {kind.face_id}.{kind.generation}"
         self.participant_left_out += _append(self.participant, Span(since_s=pts_s, state=kind.state, words=words))
         generation = self._generations.get((kind.face_id, kind.generation))
         if generation is not None:
