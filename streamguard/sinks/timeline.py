@@ -49,15 +49,15 @@ FAINT: Colour = (100, 116, 139)
 ALARM: Colour = (217, 70, 60)
 FACE_COLOURS: tuple[Colour, ...] = (
     (59, 118, 209),
-    (232, 132, 44),
-    (44, 150, 110),
-    (190, 72, 140),
-    (126, 96, 196),
-    (20, 148, 172),
-    (160, 120, 40),
+    (176, 64, 150),
+    (0, 128, 150),
+    (140, 96, 60),
+    (40, 62, 130),
+    (206, 130, 196),
+    (110, 160, 200),
     (120, 130, 145),
 )
-"""By face id, so that generations of one face look alike."""
+"""By face id, so that generations of one face look alike. None looks like a verdict's colour."""
 
 LOST_WORDS = {
     LostCause.GONE: "gone",

@@ -54,6 +54,13 @@ def at(pts_s: float, kind: Kind) -> Event:
     return replace(event_of(kind), pts_s=pts_s)
 
 
+def test_no_face_has_the_colour_of_a_verdict() -> None:
+    """The one that is fake must not stand in green."""
+    for state in (FaceState.LIKELY_REAL, FaceState.UNCERTAIN, FaceState.LIKELY_FAKE):
+        apart = [np.abs(np.subtract(colour, STATE_COLOURS[state])).max() for colour in FACE_COLOURS]
+        assert min(apart) > 60, state
+
+
 def appeared(face_id: int, generation: int = 1) -> FaceAppeared:
     return FaceAppeared(face_id=face_id, generation=generation, box_px=BOX)
 
