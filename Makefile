@@ -43,10 +43,13 @@ check: $(VENV)/.stamp-test
 	$(BIN)/mypy
 	$(BIN)/python proto/generate.py --check
 	$(BIN)/python benchmarks/readme.py --check
+	$(BIN)/python benchmarks/model_card.py --check
 
-# One file a question. common.py is what they share, soak.py takes too long for here, readme.py writes what they found.
+# One file a question. common.py is what they share, soak.py takes too long for here, development.py and
+# shortcuts_pairs.py want footage, model_card.py and readme.py write what was found.
+NOT_HERE := $(patsubst %,benchmarks/%.py,common soak development shortcuts_pairs model_card readme)
 bench: setup
-	set -e; for file in $(filter-out %/common.py %/soak.py %/readme.py,$(wildcard benchmarks/*.py)); do $(BIN)/python $$file; done
+	set -e; for file in $(filter-out $(NOT_HERE),$(wildcard benchmarks/*.py)); do $(BIN)/python $$file; done
 	$(BIN)/python benchmarks/readme.py
 
 # Footage as `streamguard data prepare` takes it. Stopped and started again it goes on.
