@@ -96,7 +96,7 @@ def test_the_report_warns_and_shows_scores_states_and_faces(demo: Path, tmp_path
     assert pixels(shown, STATE_COLOURS[FaceState.WARMING_UP]) > LEGEND_PX
     assert [state for state in NEVER if pixels(shown, STATE_COLOURS[state]) > 0] == []
     assert skin(shown) > 2 * 88 * 88 / 8, "the first face at two turning points"
-    write(Image.fromarray(shown).quantize(256), "demo-report.png")  # with heat maps it would be too large otherwise
+    write(Image.fromarray(shown).quantize(256, Image.Quantize.MAXCOVERAGE), "demo-report.png")  # heat maps are large
 
 
 def test_the_timeline_shows_two_faces_and_what_is_thought_of_them(demo: Path) -> None:
