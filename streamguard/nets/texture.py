@@ -1,9 +1,10 @@
-"""A classifier of GML-S that reads how surfaces look early in the network: their mean and their spread, in three rings.
+"""A classifier of GML-S that reads how surfaces look early in the network: in the face, the band round it, and outside.
 
-A forged face is laid over the real one, so what gives it away is often a difference between the face, the band round
-it and its surroundings: in sharpness, noise, compression. The first layers of a network that has seen ImageNet measure
-such things well, and few people are enough to learn from so few numbers. So it is not trained with the rest, which
-would learn these people by heart, but fitted to the finished network (training/surfaces.py).
+A forged face is laid over the real one, so what gives it away is often a difference between these three rings: in
+sharpness, noise, compression. The first layers of a network that has seen ImageNet measure such things well, and few
+people are enough to learn from so few numbers. All numbers are relative, channel to channel or ring to ring: how sharp
+a picture is as a whole tells the camera, and not the face. It is not trained with the rest, which would learn these
+people by heart, but fitted to the finished network (training/surfaces.py).
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from .anomaly import CLASSES
 
 RINGS = (0.44, 0.78)
 """Where the face ends, and the band round it; as shares of half the crop's side. At a span of 1.6 face scales."""
+PARTS = 7
+"""Numbers for each channel."""
 LEAST_VARIANCE = 1e-4
+LEAST_SPREAD = 0.1
 TEXTURE_DECISIONS = {
-    "texture": "not the paper's: a third classifier, of means and spreads of early features in three rings of a crop",
+    "texture": "not the paper's: a third classifier, of how early features differ between three rings of a crop",
     "texture.score": "its logit is added to that of the other two; it adds nothing until it was fitted",
 }
 
@@ -29,7 +33,7 @@ class TextureHead(nn.Module):
     def __init__(self, channels: list[int]) -> None:
         """`channels`: of each of the features that it is given."""
         super().__init__()
-        numbers = 2 * (len(RINGS) + 1) * sum(channels)
+        numbers = PARTS * sum(channels)
         self.register_buffer("mean", torch.zeros(numbers))
         self.register_buffer("spread", torch.ones(numbers))
         self.classifier = nn.Linear(numbers, CLASSES)
@@ -43,7 +47,7 @@ class TextureHead(nn.Module):
 
     @staticmethod
     def numbers(features: list[Tensor]) -> Tensor:
-        return torch.cat([_spread(x) for x in features], dim=1)
+        return torch.cat([_relative(*_rings_of(x)) for x in features], dim=1)
 
     @torch.no_grad()
     def fit(self, mean: Tensor, spread: Tensor, weight: Tensor, bias: float) -> None:
@@ -54,14 +58,23 @@ class TextureHead(nn.Module):
         self.classifier.bias.copy_(torch.tensor([-bias / 2, bias / 2]))
 
 
-def _spread(x: Tensor) -> Tensor:
-    """Features (n, C, h, w): mean and standard deviation in each ring, (n, 6 C)."""
+def _relative(mean: Tensor, spread: Tensor) -> Tensor:
+    """Means and spreads (n, C, 3) of rings: (n, 7 C) numbers that a gain common to all channels changes little."""
+    level = spread.log()
+    profile = level - level.mean(dim=1, keepdim=True)  # of a ring, from channel to channel
+    rougher = level[..., :2] - level[..., 2:]  # than outside
+    brighter = (mean[..., :2] - mean[..., 2:]) / (spread.mean(dim=2, keepdim=True) + LEAST_SPREAD)
+    return torch.cat([profile.flatten(1), rougher.flatten(1), brighter.flatten(1)], dim=1)
+
+
+def _rings_of(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Features (n, C, h, w): mean and standard deviation in each ring, (n, C, 3)."""
     rings = _rings(x.shape[2], x.shape[3]).to(x)  # (h w, 3)
     level = x.mean(dim=(2, 3))[..., None]  # taken off first, so that little is lost where bf16 squares it
     centred = x.flatten(2) - level  # (n, C, h w)
     mean = centred @ rings  # (n, C, 3)
     variance = (centred * centred) @ rings - mean * mean
-    return torch.cat([(level + mean).flatten(1), variance.clamp(min=LEAST_VARIANCE).sqrt().flatten(1)], dim=1)
+    return level + mean, variance.clamp(min=LEAST_VARIANCE).sqrt()
 
 
 def _rings(height: int, width: int) -> Tensor:

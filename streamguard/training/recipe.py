@@ -119,8 +119,8 @@ class SurfacesPart:
     """Of each track."""
     l2: float = 0.1
     """How strongly weights are pulled towards 0."""
-    ranking: float = 0.5
-    """A fake's logit above that of the very footage it was made of."""
+    share: float = 2.0
+    """What its logit counts beside that of the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,7 +328,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "loss.smoothing": (0.0, 0.9),
     "surfaces.crops": (1, 10_000),
     "surfaces.l2": (0.0, 1000.0),
-    "surfaces.ranking": (0.0, 1000.0),
+    "surfaces.share": (0.0, 100.0),
     "optimizer.weight_decay": (0.0, 10.0),
     "optimizer.momentum": (0.0, 0.9999),
     "optimizer.spatial_frozen": (1, 1_000_000),

@@ -1,10 +1,10 @@
 """GML-S's classifier of surfaces (nets/texture.py): fitted to a finished network, on footage as it was prepared.
 
-    a few crops of every track -> means and spreads of early features -> their mean over the track -> a ridge fit
+    a few crops of every track, as they are and sharpened -> numbers of early features -> their mean -> a ridge fit
 
-Every track is one row, so some hundred rows stand against several hundred numbers: without strong regularisation, and
-the twins that show the same moments, this would learn files by heart. Nothing is degraded or augmented here: fitted to
-degraded pairs, it added nothing on people left out.
+Every track is two rows, so some hundred rows stand against a thousand numbers: without strong regularisation this would
+learn files by heart. The sharpened rows say that sharpness as a whole tells nothing. Nothing else is degraded or
+augmented here: fitted to degraded pairs, it added nothing on people left out.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from PIL import Image, ImageFilter
 from torch import Tensor
 from torch.nn import functional
 
@@ -31,6 +32,7 @@ BATCH = 32
 LEAST_SPREAD = 1e-3
 ORDINARY = 0.6
 """What a real track counts of which there is no fake; those of which there is one count 1."""
+SHARPENING_PX = 1.5
 ITERATIONS = 80
 
 
@@ -38,9 +40,8 @@ ITERATIONS = 80
 class Rows:
     """One for each track."""
 
-    numbers: Tensor  # (N, D)
+    numbers: Tensor  # (N, V, D): as it is, and sharpened
     fake: np.ndarray  # (N,) bool
-    twins: np.ndarray  # (P, 2): rows of a fake and of the real track that it was made of
     weights: np.ndarray  # (N,): each class adds up to 1
 
 
@@ -65,34 +66,29 @@ def rows_of(net: GmlS, head: TextureHead, index: Index, groups: Iterable[str], r
             crops = _crops(Track.open(folder / found.name), recipe)
             if crops is not None:
                 footages.append(footage)
-                numbers.append(_numbers(net, head, crops))
+                numbers.append(torch.stack([_numbers(net, head, some) for some in (crops, _sharpened(crops))]))
     fake = np.array([footage.label == "fake" for footage in footages], bool)
     if fake.all() or not fake.any():
         lacking = "genuine fakes" if not fake.any() else "real video"
         raise DataError(str(index.folder), f"surfaces are fitted to both classes, and these groups have no {lacking}")
-    firsts = {footage.key: row for row, footage in reversed(list(enumerate(footages)))}
-    pairs = [(row, firsts[each.twin]) for row, each in enumerate(footages) if each.twin in firsts and fake[row]]
     of_fakes = {footages[row].twin for row in np.flatnonzero(fake)}
     weights = np.array([1.0 if fake[i] or each.key in of_fakes else ORDINARY for i, each in enumerate(footages)])
     keys = [footage.key for footage in footages]
     weights /= np.array([keys.count(key) for key in keys])  # several tracks of one footage count as one
     for of_class in (fake, ~fake):
         weights[of_class] /= weights[of_class].sum()
-    return Rows(
-        numbers=torch.stack(numbers), fake=fake, twins=np.array(pairs, np.int64).reshape(-1, 2), weights=weights
-    )
+    return Rows(numbers=torch.stack(numbers), fake=fake, weights=weights)
 
 
 def fitted(rows: Rows, settings: SurfacesPart) -> tuple[Tensor, Tensor, Tensor, float]:
     """Mean and spread of real tracks, weights of the numbers that are so scaled, bias."""
-    real = rows.numbers[torch.from_numpy(~rows.fake)]
+    variants = rows.numbers.shape[1]
+    real = rows.numbers[torch.from_numpy(~rows.fake)].flatten(0, 1)
     mean = real.mean(dim=0)
     spread = real.std(dim=0, unbiased=False) + LEAST_SPREAD
-    scaled = (rows.numbers - mean) / spread
-    labels = torch.from_numpy(rows.fake).float()
-    counts = torch.from_numpy(rows.weights).float()
-    twins = torch.from_numpy(rows.twins)
-    apart = scaled[twins[:, 0]] - scaled[twins[:, 1]]  # (P, D)
+    scaled = (rows.numbers.flatten(0, 1) - mean) / spread  # (N V, D)
+    labels = torch.from_numpy(rows.fake).float().repeat_interleave(variants)
+    counts = torch.from_numpy(rows.weights).float().repeat_interleave(variants) / variants
     weight = torch.zeros(scaled.shape[1], requires_grad=True)
     bias = torch.zeros(1, requires_grad=True)
     solver = torch.optim.LBFGS([weight, bias], max_iter=ITERATIONS)
@@ -101,13 +97,11 @@ def fitted(rows: Rows, settings: SurfacesPart) -> tuple[Tensor, Tensor, Tensor, 
         solver.zero_grad()
         each = functional.binary_cross_entropy_with_logits(scaled @ weight + bias, labels, reduction="none")
         total = (each * counts).sum() + settings.l2 * weight.square().sum()
-        if len(apart):
-            total = total + settings.ranking * functional.softplus(-(apart @ weight)).mean()
         total.backward()
         return total
 
     solver.step(loss)
-    return mean, spread, weight.detach(), float(bias.detach())
+    return mean, spread, settings.share * weight.detach(), settings.share * float(bias.detach())
 
 
 def _crops(track: Track, recipe: Recipe) -> np.ndarray | None:
@@ -122,6 +116,11 @@ def _crops(track: Track, recipe: Recipe) -> np.ndarray | None:
         crop_tiles(tiles_of(track, places[i], 1, 1, most_px=most_px), size_px, recipe.net.span) for i in chosen.tolist()
     ]
     return np.concatenate(cut)
+
+
+def _sharpened(crops: np.ndarray) -> np.ndarray:
+    change = ImageFilter.UnsharpMask(radius=SHARPENING_PX, percent=100, threshold=0)
+    return np.stack([np.asarray(Image.fromarray(crop).filter(change)) for crop in crops])
 
 
 @torch.no_grad()

@@ -7,38 +7,50 @@ import pytest
 import torch
 
 from streamguard.nets.gml_s import GmlS, GmlSOptions
-from streamguard.nets.texture import LEAST_VARIANCE, RINGS, TextureHead, _spread
+from streamguard.nets.texture import RINGS, TextureHead, _rings_of
 
 from .shaken import moving
 
 
-def test_numbers_are_means_and_spreads_of_each_ring() -> None:
+def test_rings_have_the_means_and_spreads_that_numpy_finds() -> None:
     features = 50 + 3 * torch.randn(2, 4, 20, 20, generator=torch.Generator().manual_seed(1))
-    found = _spread(features).numpy()
     at = (np.arange(20) + 0.5) / 10 - 1
     radius = np.hypot(*np.meshgrid(at, at, indexing="ij"))
     inner, outer = RINGS
     rings = [radius < inner, (radius >= inner) & (radius < outer), radius >= outer]
-    wanted = np.array(
-        [
-            [
-                getattr(face[channel][ring], measure)()
-                for measure in ("mean", "std")
-                for channel in range(4)
-                for ring in rings
-            ]
-            for face in features.double().numpy()
-        ]
-    )
-    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+    values = features.double().numpy()
+    for found, measure in zip(_rings_of(features), ("mean", "std"), strict=True):
+        wanted = [[[getattr(channel[ring], measure)() for ring in rings] for channel in face] for face in values]
+        np.testing.assert_allclose(found.numpy(), np.array(wanted), rtol=1e-4)
 
 
-def test_a_flat_surface_has_a_spread_that_can_be_divided_by() -> None:
-    assert _spread(torch.full((1, 2, 8, 8), 7.0))[0, 6:].tolist() == pytest.approx([LEAST_VARIANCE**0.5] * 6)
+def textured() -> torch.Tensor:
+    """Fine detail on an even surface, finer in the middle."""
+    noise = torch.randn(1, 3, 20, 20, generator=torch.Generator().manual_seed(4))
+    noise[..., 6:14, 6:14] *= 3
+    return 2 + noise
 
 
-def test_a_small_crop_has_all_rings() -> None:
-    assert torch.isfinite(_spread(torch.rand(1, 1, 4, 4))).all()
+def test_detail_that_grows_everywhere_changes_hardly_a_number() -> None:
+    coarse = textured()
+    fine = 2 + 1.5 * (coarse - 2)
+    one, other = (TextureHead.numbers([x]) for x in (coarse, fine))
+    rough = slice(9, 15)
+    torch.testing.assert_close(one[:, :15], other[:, :15], atol=1e-5, rtol=0)
+    assert one[:, rough].abs().max() > 0.5, "the middle is rougher than outside"
+
+
+def test_detail_that_grows_in_the_face_alone_changes_many() -> None:
+    coarse = textured()
+    face = coarse.clone()
+    face[..., 6:14, 6:14] = 2 + 1.5 * (coarse[..., 6:14, 6:14] - 2)
+    one, other = (TextureHead.numbers([x])[:, 9:15] for x in (coarse, face))
+    assert ((other - one).abs() > 0.2).sum() >= 3
+
+
+def test_a_flat_surface_and_a_small_crop_have_numbers() -> None:
+    for x in (torch.full((1, 2, 8, 8), 7.0), torch.rand(1, 1, 4, 4)):
+        assert torch.isfinite(TextureHead.numbers([x])).all()
 
 
 def test_training_the_network_does_not_train_it() -> None:
@@ -59,7 +71,7 @@ def test_fitted_its_logit_is_the_weighted_sum_that_was_given() -> None:
     head = TextureHead([1])
     features = [torch.rand(2, 1, 8, 8)]
     numbers = head.numbers(features)
-    mean, spread, weight = torch.rand(6), 1 + torch.rand(6), torch.randn(6)
+    mean, spread, weight = torch.rand(7), 1 + torch.rand(7), torch.randn(7)
     head.fit(mean, spread, weight, 0.5)
     scores = head(features)
     torch.testing.assert_close(scores[:, 1] - scores[:, 0], ((numbers - mean) / spread) @ weight + 0.5)
