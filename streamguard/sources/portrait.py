@@ -30,7 +30,7 @@ _CUT = (105, 0, 345, 250)
 _FACE = Box(183.0, 66.0, 265.0, 178.0)
 _EYES = ((203.0, 101.0), (247.0, 103.0))
 _MOUTH = (225.0, 143.0)
-_INNER = Box(186.0, 82.0, 264.0, 172.0)
+_INNER = Box(178.0, 73.0, 272.0, 181.0)
 """Brows to chin, without ears and hair: what a face swap replaces."""
 FACE_SCALE = _FACE.scale
 
@@ -355,7 +355,8 @@ def _squeeze(head: Image.Image, centre: tuple[int, int], half: tuple[int, int], 
 
 
 def _swap_inner_face(head: Image.Image, person: Person, pts_s: float) -> None:
-    """What gives simple face swaps away, in place: fewer pixels, another tint that flickers, and a mask that slips.
+    """What gives live face swaps away, in place: an inner face that is sharper than what is round it, a tint that
+    flickers, a mask that slips, and a soft band where both are blended.
 
     Taken from the face itself, so that it blinks and talks along. Each moment's slip is drawn from its own time.
     """
@@ -363,21 +364,24 @@ def _swap_inner_face(head: Image.Image, person: Person, pts_s: float) -> None:
     x0, y0 = _at(head, person, _INNER.x1 if person.mirrored else _INNER.x0, _INNER.y0)
     box = (x0, y0, x0 + round(_INNER.width), y0 + round(_INNER.height))
     part = head.crop(box).convert("RGB")
-    small = part.resize((part.width * 2 // 5, part.height * 2 // 5), Image.Resampling.BOX)
+    # Output pixel to pixel of the face, which is drawn a little too large and beside its place.
     across = 0.8 * sin(2 * pi * 0.7 * pts_s) + 0.5 * slips[0]
     down = 0.6 * sin(2 * pi * 0.9 * pts_s + 1) + 0.5 * slips[1]
-    # Output pixel to pixel of the small face, which is drawn a little too large and beside its place.
-    shrink_x, shrink_y = 0.97 * small.width / part.width, 0.97 * small.height / part.height
-    affine = (
-        shrink_x, 0, 0.015 * small.width + across * shrink_x,
-        0, shrink_y, 0.015 * small.height + down * shrink_y,
-    )  # fmt: skip
-    coarse = small.transform(part.size, Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC)
+    affine = (0.97, 0, 0.015 * part.width + across, 0, 0.97, 0.015 * part.height + down)
+    inner = part.transform(part.size, Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC)
+    sharp = np.asarray(inner.filter(ImageFilter.UnsharpMask(radius=4, percent=150, threshold=0)))
     flicker = np.array([1.05, 0.95, 0.94]) * (1 + 0.025 * slips[2]) + np.array([0.015, 0.0, -0.015]) * slips[3]
-    tinted = np.clip(np.asarray(coarse) * flicker, 0, 255).astype(np.uint8)
+    tinted = Image.fromarray(np.clip(sharp * flicker, 0, 255).astype(np.uint8))
     rows, columns = np.mgrid[-1 : 1 : part.height * 1j, -1 : 1 : part.width * 1j]
-    mask = np.clip((1.0 - np.hypot(rows, columns)) / 0.2, 0, 1) * 255
-    head.paste(Image.fromarray(tinted), box[:2], Image.fromarray(mask.astype(np.uint8)))
+    radius = np.hypot(rows, columns)
+    soft = part.filter(ImageFilter.GaussianBlur(3))
+    blended = Image.composite(soft, part, _mask(1 - np.abs(radius - 0.9) / 0.25))
+    blended.paste(tinted, (0, 0), _mask((1 - radius) / 0.6))
+    head.paste(blended, box[:2], _mask((1.25 - radius) / 0.1))
+
+
+def _mask(opacity: np.ndarray) -> Image.Image:
+    return Image.fromarray((np.clip(opacity, 0, 1) * 255).astype(np.uint8))
 
 
 def _paste(canvas: np.ndarray, rgb: np.ndarray, opacity: np.ndarray, left: int, top: int) -> None:
