@@ -45,6 +45,7 @@ def blocks() -> dict[str, str]:
         "verdicts": verdicts_table(chosen),
         "probabilities": probabilities_table(chosen),
         "development": development_table(table),
+        "development-methods": development_methods_table(table),
     }
 
 
@@ -179,6 +180,20 @@ def development_table(results: dict[str, Any]) -> str:
     ]
     heads = ("Variant", "Seed", "AUC, raw", "AUC, harmonised", "Swaps against twins", "Swaps above their twin")
     return table(heads, rows)
+
+
+def development_methods_table(results: dict[str, Any]) -> str:
+    """Of each method a row for each variant, and for both seeds a column."""
+    runs = results["variants"]
+    methods = list(next(iter(runs.values()))[0]["raw"]["methods"])
+    rows = [
+        (method, name, *(cell(run[of]["methods"][method]["auc"]) for of in ("raw", "harmonised") for run in found))
+        for method in methods
+        for name, found in runs.items()
+    ]
+    seeds = [f"seed {run['seed']}" for run in next(iter(runs.values()))]
+    heads = (f"{of}, {seed}" for of in ("Raw", "Harmonised") for seed in seeds)
+    return table(("Method", "Variant", *heads), rows)
 
 
 def of_kind(evaluation: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
