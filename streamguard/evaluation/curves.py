@@ -98,13 +98,20 @@ def _fit_logistic(samples: Samples, weight: np.ndarray) -> tuple[float, float]:
     real, fake = samples.people
     target = np.where(samples.fake == 1, (fake + 1) / (fake + 2), 1 / (real + 2))
     design = np.stack([samples.logits, np.ones(len(target))], axis=1)  # (N, 2)
-    beta = np.array([1.0, 0.0])
+
+    def loss(beta: np.ndarray) -> float:
+        z = design @ beta
+        return float(weight @ (np.logaddexp(0, z) - target * z))
+
+    beta = np.zeros(2)
     for _ in range(100):
         p = 1 / (1 + np.exp(-np.clip(design @ beta, -40, 40)))
         gradient = design.T @ (weight * (target - p))
         hessian = (design * (weight * np.maximum(p * (1 - p), 1e-9))[:, None]).T @ design + 1e-9 * np.eye(2)
         step = np.linalg.solve(hessian, gradient)
-        step *= min(1.0, 2.0 / max(1e-12, float(np.abs(step).max())))  # a steep start must not overshoot
+        now = loss(beta)
+        while loss(beta + step) > now and np.abs(step).max() > 1e-12:  # a full step may overshoot, and go on to and fro
+            step = step / 2
         beta = beta + step
         if np.abs(step).max() < 1e-9:
             break

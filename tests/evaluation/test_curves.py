@@ -52,6 +52,23 @@ def test_known_temperature_is_recovered(scale: float, offset: float) -> None:
     assert found.offset == pytest.approx(offset - np.log(fakes / (len(tracks) - fakes)), abs=0.12)
 
 
+def test_scores_far_from_even_are_met_as_well() -> None:
+    """Where a full step of Newton overshoots, and the next one back again."""
+    rng = np.random.default_rng(3)
+    logits = np.concatenate([rng.normal(-7, 5, 130), rng.normal(-0.5, 3.5, 45)])
+    fake = np.arange(len(logits)) >= 130
+    tracks = [of(str(i), bool(fake[i]), [1 / (1 + float(np.exp(-x)))]) for i, x in enumerate(logits)]
+    samples = samples_of(tracks)
+    found = fit_temperature(samples)
+    best = log_loss(samples, probabilities(found, samples.raw))
+    for scale in (0.8, 1.0, 1.25):
+        for offset in (-0.3, 0.0, 0.3):
+            other = Temperature(scale=found.scale * scale, offset=found.offset + offset, stderr=0.0)
+            assert best <= log_loss(samples, probabilities(other, samples.raw)) + 2e-3, (scale, offset)
+    assert 0.2 < found.scale < 0.6
+    assert found.offset > 0.5
+
+
 def test_standard_error_is_how_far_curves_are_from_the_true_one() -> None:
     errors, stderr = [], []
     for seed in range(25):
