@@ -17,11 +17,15 @@ def test_rings_have_the_means_and_spreads_that_numpy_finds() -> None:
     at = (np.arange(20) + 0.5) / 10 - 1
     radius = np.hypot(*np.meshgrid(at, at, indexing="ij"))
     inner, outer = RINGS
-    rings = [radius < inner, (radius >= inner) & (radius < outer), radius >= outer]
+    rings = [radius < inner, (radius >= inner) & (radius < outer)]
     values = features.double().numpy()
     for found, measure in zip(_rings_of(features), ("mean", "std"), strict=True):
         wanted = [[[getattr(channel[ring], measure)() for ring in rings] for channel in face] for face in values]
         np.testing.assert_allclose(found.numpy(), np.array(wanted), rtol=1e-4)
+
+
+ROUGHER = slice(6, 9)
+"""Of three channels."""
 
 
 def textured() -> torch.Tensor:
@@ -35,17 +39,25 @@ def test_detail_that_grows_everywhere_changes_hardly_a_number() -> None:
     coarse = textured()
     fine = 2 + 1.5 * (coarse - 2)
     one, other = (TextureHead.numbers([x]) for x in (coarse, fine))
-    rough = slice(9, 15)
-    torch.testing.assert_close(one[:, :15], other[:, :15], atol=1e-5, rtol=0)
-    assert one[:, rough].abs().max() > 0.5, "the middle is rougher than outside"
+    torch.testing.assert_close(one[:, :9], other[:, :9], atol=1e-5, rtol=0)
+    assert one[:, ROUGHER].min() > 0.5, "the middle is rougher"
 
 
-def test_detail_that_grows_in_the_face_alone_changes_many() -> None:
+def test_detail_that_grows_in_the_face_alone_is_seen() -> None:
     coarse = textured()
     face = coarse.clone()
     face[..., 6:14, 6:14] = 2 + 1.5 * (coarse[..., 6:14, 6:14] - 2)
-    one, other = (TextureHead.numbers([x])[:, 9:15] for x in (coarse, face))
-    assert ((other - one).abs() > 0.2).sum() >= 3
+    one, other = (TextureHead.numbers([x])[:, ROUGHER] for x in (coarse, face))
+    assert (other - one).min() > 0.2
+
+
+def test_what_lies_behind_the_head_changes_nothing() -> None:
+    """Blurred and painted backgrounds are common in calls."""
+    features = textured()
+    behind = features.clone()
+    at = (torch.arange(20) + 0.5) / 10 - 1
+    behind[..., torch.hypot(at[:, None], at[None]) >= RINGS[1]] = 9.0
+    assert torch.allclose(TextureHead.numbers([behind]), TextureHead.numbers([features]), atol=1e-4)
 
 
 def test_a_flat_surface_and_a_small_crop_have_numbers() -> None:
@@ -71,7 +83,7 @@ def test_fitted_its_logit_is_the_weighted_sum_that_was_given() -> None:
     head = TextureHead([1])
     features = [torch.rand(2, 1, 8, 8)]
     numbers = head.numbers(features)
-    mean, spread, weight = torch.rand(7), 1 + torch.rand(7), torch.randn(7)
+    mean, spread, weight = torch.rand(4), 1 + torch.rand(4), torch.randn(4)
     head.fit(mean, spread, weight, 0.5)
     scores = head(features)
     torch.testing.assert_close(scores[:, 1] - scores[:, 0], ((numbers - mean) / spread) @ weight + 0.5)
