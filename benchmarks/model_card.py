@@ -35,8 +35,9 @@ def page() -> str:
 
 
 def blocks() -> dict[str, str]:
-    data, chosen, table = read("default_data"), read("default_evaluation"), read("development")["results"]
-    other = read("default_other")
+    data, chosen, other = (read(f"default_{name}") for name in ("data", "evaluation", "other"))
+    known = (RESULTS / "development.json").exists()
+    variants = read("development")["results"] if known else None
     return {
         "bundle": about_bundle(data),
         "data": data_table(data["footage"]),
@@ -44,8 +45,8 @@ def blocks() -> dict[str, str]:
         "versions": versions_table(data["version"], chosen, other),
         "verdicts": verdicts_table(chosen),
         "probabilities": probabilities_table(chosen),
-        "development": development_table(table),
-        "development-methods": development_methods_table(table),
+        "development": development_table(variants) if variants else "Not measured yet.",
+        "development-methods": development_methods_table(variants) if variants else "Not measured yet.",
     }
 
 
