@@ -42,6 +42,13 @@ def write_clip(path: Path, scene: Scene, *, seconds: float, rate_hz: int = 25) -
         container.mux(stream.encode(None))
 
 
+def command(*words: object) -> None:
+    """One of streamguard's, on one thread; its own words on the terminal, and the end of everything if it fails."""
+    print("$ streamguard", *words, file=sys.stderr, flush=True)
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-m", "streamguard", *map(str, words)], check=True, env=alone)
+
+
 def percentiles(values: list[float]) -> dict[str, float]:
     """p99 first: the mean hides what a viewer notices."""
     array = np.asarray(values)

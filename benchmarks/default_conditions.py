@@ -12,19 +12,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from common import save
+from common import command, save
 
+from streamguard.evaluation.distortions import DISTORTIONS
 from streamguard.evaluation.evaluate import measure
 from streamguard.evaluation.traces import RAW, read_traces
 
 SECONDS = 4
 LEVELS = (1, 3, 5)
-DISTORTIONS = ("saturation", "contrast", "blocks", "noise", "blur", "pixelation", "compression")
 PRECISION = "bf16"
 FOLDS = 3
 
@@ -71,14 +69,6 @@ def told(paths: list[Path]) -> dict[str, Any]:
         }
         for one in evaluation["conditions"]
     }
-
-
-def command(*words: object) -> None:
-    """One of streamguard's; its own words on the terminal, and the end of everything if it fails."""
-    print("$ streamguard", *words, file=sys.stderr, flush=True)
-    subprocess.run(
-        [sys.executable, "-m", "streamguard", *map(str, words)], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
 
 
 if __name__ == "__main__":

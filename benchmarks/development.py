@@ -12,13 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from common import save
+from common import command, save
 
 from streamguard.data.index import Index
 
@@ -33,7 +31,6 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 }
 SEEDS = (0, 1)
 SECONDS = 6
-ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def main() -> None:
@@ -107,12 +104,6 @@ def summary(evaluation: dict[str, Any]) -> dict[str, Any]:
         }
         for condition in evaluation["conditions"]
     }
-
-
-def command(*words: object) -> None:
-    """One of streamguard's; its own words on the terminal, and the end of everything if it fails."""
-    print("$ streamguard", *words, file=sys.stderr, flush=True)
-    subprocess.run([sys.executable, "-m", "streamguard", *map(str, words)], check=True, env=ONE_THREAD)
 
 
 if __name__ == "__main__":

@@ -51,15 +51,12 @@ class Overlay:
 
 def overlay_of(maps: HeatMaps, kind: HeatKind, *, then: Box, now: Box) -> Overlay | None:
     """That map, or the other if there is only that; it follows the face from its box then to its box now."""
-    there: list[HeatKind] = [each for each in _SINGLE if cells_of(maps, each) is not None]
-    if kind not in there and not (kind == "both" and len(there) == 2):
-        if not there:
-            return None
-        kind = there[0]
-    cells = cells_of(maps, kind)
-    assert cells is not None
-    square = _following(maps.square_px, then, now)
-    return Overlay(square_px=square, cells=cells, kind=kind, comparable=maps.comparable)
+    for each in (kind, *_SINGLE):
+        cells = cells_of(maps, each)
+        if cells is not None:
+            square = _following(maps.square_px, then, now)
+            return Overlay(square_px=square, cells=cells, kind=each, comparable=maps.comparable)
+    return None
 
 
 def cells_of(maps: HeatMaps, kind: HeatKind) -> np.ndarray | None:

@@ -149,7 +149,7 @@ class Training:
                 if not self._run_stage(record, stopped):
                     return self._outcome(finished=False)
             if record is not None:
-                self._save(self._out / WEIGHTS, last=True)
+                self._save(self._out / WEIGHTS)
             self._checkpoint([])
             return self._outcome(finished=True)
         finally:
@@ -185,8 +185,7 @@ class Training:
                     return False
         self._stage, self._stage_step, self._stage_before_s = number + 1, 0, self._seconds()
         if self._ranks.first:
-            last = self._stage == len(self.recipe.stages)
-            self._save(self._out / f"stage-{number + 1}.safetensors", last=last)
+            self._save(self._out / f"stage-{number + 1}.safetensors")
         return True
 
     def _note(
@@ -265,9 +264,10 @@ class Training:
     def _kept_weights(self) -> AbstractContextManager[None]:
         return nullcontext() if self.mean is None else self.mean.applied()
 
-    def _save(self, path: Path, *, last: bool) -> None:
+    def _save(self, path: Path) -> None:
+        over = self._stage == len(self.recipe.stages)
         with self._kept_weights():
-            if last and isinstance(self.net, GmlS) and self.net.texture is not None:
+            if over and isinstance(self.net, GmlS) and self.net.texture is not None:
                 self._fit_surfaces(self.net, self.net.texture)
             save_weights(self.net, path)
 
