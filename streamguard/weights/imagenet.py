@@ -42,7 +42,7 @@ def load_lite0(net: GmlS, path: Path | str | None = None) -> None:
     None: that one itself, fetched if it is not here. CheckpointError as above."""
     path = asset_path(LITE0_ASSET) if path is None else path
     tensors = {name: each for name, each in read_checkpoint(path).items() if name.rpartition(".")[0] != "_fc"}
-    _fill(net, GmlS(replace(net.options, motion="none", anomaly=False)), tensors, path, lite0_name)
+    _fill(net, GmlS(replace(net.options, motion="none", anomaly=False, texture=())), tensors, path, lite0_name)
 
 
 def xception_name(name: str) -> str:

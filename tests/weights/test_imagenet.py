@@ -219,7 +219,7 @@ def published() -> dict[str, Tensor]:
 
 @pytest.fixture(scope="module")
 def gml_s() -> GmlS:
-    net = GmlS(GmlSOptions()).eval()
+    net = GmlS(GmlSOptions(texture=(2, 4, 7))).eval()  # as the default bundle's
     load_lite0(net)
     return net
 
