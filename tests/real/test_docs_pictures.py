@@ -27,8 +27,8 @@ WRITE = os.environ.get("STREAMGUARD_WRITE_DOCS") == "1"
 LARGEST_BYTES = 250_000
 REPORT_PX = (1100, 2600)
 """Down to somewhere below the first face."""
-FRAME = 100
-"""Of the annotated video: both faces look into the camera."""
+FRAME = 190
+"""Of the annotated video: late enough for a verdict."""
 WARNING: Colour = (0xE0, 0xA0, 0x00)
 JUDGES = bool(open_bundle().manifest.calibrations)
 VERDICTS = (FaceState.LIKELY_FAKE, FaceState.LIKELY_REAL)
@@ -127,11 +127,11 @@ def test_a_frame_of_the_video_shows_both_faces_in_boxes(demo: Path) -> None:
 
 
 @pytest.mark.skipif(not JUDGES, reason="the network that comes along judges nobody")
-def test_the_faked_side_is_thought_the_worse_of(demo: Path) -> None:
-    """Not that it is LIKELY_FAKE: thresholds that hardly ever accuse may want more evidence than 8 s hold."""
+def test_the_two_sides_get_different_verdicts(demo: Path) -> None:
+    """The left is not asked to be LIKELY_REAL: it is a still that code moves, so it is no real video either."""
     (left, left_p), (right, right_p) = last_thoughts(demo)
     assert left is not FaceState.LIKELY_FAKE
-    assert right is not FaceState.LIKELY_REAL, "its inner face is faked"
+    assert right is FaceState.LIKELY_FAKE, "its inner face is faked"
     assert left_p < right_p
 
 
