@@ -116,9 +116,9 @@ def comes_along(page: Path) -> dict[str, str]:
         card = CARD.relative_to(page.parent).as_posix()
         words = (
             f"**The network that comes along** is `{open_bundle().name}`, trained and calibrated on few people. Of "
-            f"people left out, it called {told:.0%} of the fakes `LIKELY_FAKE` within 10 s, and {accused:.0%} of the real "
-            f"faces; {left:.0%} of the real ones it left undecided. What it was trained on, what it was measured to "
-            f"find and to miss, and what it must not be used for: [{CARD.name}]({card})."
+            f"people left out, it called {told:.0%} of the fakes `LIKELY_FAKE` within 10 s, and {accused:.0%} of the "
+            f"real faces; {left:.0%} of the real ones it left undecided. What it was trained on, what it was measured "
+            f"to find and to miss, and what it must not be used for: [{CARD.name}]({card})."
         )
     return {"comes along": textwrap.fill(words, WIDTH, break_long_words=False, break_on_hyphens=False)}
 
