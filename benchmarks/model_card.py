@@ -22,6 +22,15 @@ PAGE = ROOT / "docs" / "model_card.md"
 TEXT = ROOT / "docs" / "model_card.in.md"
 """What people wrote: between the lines `<!-- NAME -->` tables go."""
 PRECISION = "bf16"
+NOT_YET = "Not measured yet."
+WORDS = {
+    "reencode-as-fake": "real video encoded as fakes are",
+    "reencode-as-real": "fakes encoded as real video is",
+    "blur-border": "borders blurred",
+    "pad-border": "borders padded",
+    "mirror": "mirrored",
+    "container": "another container",
+}
 
 
 def page() -> str:
@@ -38,6 +47,8 @@ def blocks() -> dict[str, str]:
     data, chosen, other = (read(f"default_{name}") for name in ("data", "evaluation", "other"))
     known = (RESULTS / "development.json").exists()
     variants = read("development")["results"] if known else None
+    conditions = read("default_conditions")["results"] if (RESULTS / "default_conditions.json").exists() else None
+    again = read("default_again")["results"] if (RESULTS / "default_again.json").exists() else None
     return {
         "bundle": about_bundle(data),
         "data": data_table(data["footage"]),
@@ -45,8 +56,11 @@ def blocks() -> dict[str, str]:
         "versions": versions_table(data["version"], chosen, other),
         "verdicts": verdicts_table(chosen),
         "probabilities": probabilities_table(chosen),
-        "development": development_table(variants) if variants else "Not measured yet.",
-        "development-methods": development_methods_table(variants) if variants else "Not measured yet.",
+        "again": again_table(again) if again else NOT_YET,
+        "shortcuts": shortcuts_table(conditions["shortcuts"]) if conditions else NOT_YET,
+        "robustness": robustness_table(conditions["robustness"]) if conditions else NOT_YET,
+        "development": development_table(variants) if variants else NOT_YET,
+        "development-methods": development_methods_table(variants) if variants else NOT_YET,
     }
 
 
@@ -172,6 +186,39 @@ def probabilities_table(evaluation: dict[str, Any]) -> str:
         if truth is not None
     ]
     return table(("p_fake", "Brier skill", "Calibration error"), rows)
+
+
+def again_table(again: dict[str, Any]) -> str:
+    rows = [(one["what"], cell(one["shipped"]), cell(one["again"])) for one in again["numbers"]]
+    return table(("", "Shipped", "Again, from nothing"), rows)
+
+
+def shortcuts_table(conditions: dict[str, Any]) -> str:
+    """Each video against itself: the change has intervals of its own."""
+    rows = []
+    for name, found in conditions.items():
+        against = found["against_raw"]
+        if against is None:
+            continue
+        low, high = against["change"]["low95"], against["change"]["high95"]
+        told = "-" if low is None else "yes" if low <= 0 <= high else "no"
+        change = f"{against['change']['value']:+.3f}" + ("" if low is None else f" [{low:+.3f}, {high:+.3f}]")
+        rows.append((WORDS[name], f"{against['before']:.2f}", f"{against['after']:.2f}", change, told))
+    return table(("", "AUC before", "after", "Change [95%]", "May be 0"), rows)
+
+
+def robustness_table(conditions: dict[str, Any]) -> str:
+    """A row for each distortion, a column for each level."""
+    names = {name.partition("/")[0] for name in conditions if "/" in name}
+    levels = sorted({name.partition("/")[2] for name in conditions if "/" in name})
+
+    def told(name: str) -> str:
+        one = conditions[name]
+        return f"{cell(one['auc'])} ({one['real']['tracks']} + {one['fake']['tracks']})"
+
+    rows = [("as it is", told("raw"), *("" for _ in levels[1:]))]
+    rows += [(name, *(told(f"{name}/{level}") for level in levels)) for name in sorted(names)]
+    return table(("AUC (real + fake tracks)", *(f"level {level}" for level in levels)), rows)
 
 
 def development_table(results: dict[str, Any]) -> str:
