@@ -19,7 +19,8 @@ from streamguard.assets import asset_path
 from streamguard.cores import load_openvino
 from streamguard.sources.portrait import PEOPLE, Actor, Scene, still
 
-RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def one_face_scene(width: int = 1280, height: int = 720, face_px: float = 160.0) -> Scene:
@@ -77,7 +78,7 @@ def save(name: str, results: dict[str, Any], out: Path | None = None) -> Path:
 
 def _about() -> dict[str, Any]:
     return {
-        "command": " ".join(["python", *_without_out(sys.argv)]),
+        "command": " ".join(["python", *_without_places(sys.argv)]),
         "commit": _git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "-uno") else ""),
         "machine": {"cpu": _cpu_name(), "cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"},
         "versions": {
@@ -90,12 +91,12 @@ def _about() -> dict[str, Any]:
     }
 
 
-def _without_out(words: list[str]) -> list[str]:
-    """Where the result is written says nothing about it."""
-    if "--out" not in words:
-        return words
-    at = words.index("--out")
-    return words[:at] + words[at + 2 :]
+def _without_places(words: list[str]) -> list[str]:
+    """Where the result is written says nothing about it, and folders of this machine are nobody else's."""
+    if "--out" in words:
+        at = words.index("--out")
+        words = words[:at] + words[at + 2 :]
+    return [words[0].removeprefix(f"{ROOT}/"), *("FOLDER" if Path(word).is_absolute() else word for word in words[1:])]
 
 
 def _git(*words: str) -> str:

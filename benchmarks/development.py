@@ -3,8 +3,9 @@
     python benchmarks/development.py --data PREPARED
 
 Each variant is trained on pseudo-fakes of real people only (export/recipes/reduced.toml), never on anyone of whom there
-is a genuine fake, nor on a quarter of the other real people; then the runtime traces it on those. What it says is about
-the choices, at this budget; the bundle that is shipped is trained longer and tested by its own folds.
+is a genuine fake, nor on a quarter of the other real people; then the runtime traces it on those. Beside that, how well
+it tells pseudo-fakes of these same people, the very thing that it was trained for: the same pairs for all variants.
+What it says is about the choices, at this budget; the bundle that is shipped is trained longer and tested by its folds.
 """
 
 from __future__ import annotations
@@ -16,9 +17,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from common import command, save
+from safetensors.torch import load_file
 
 from streamguard.data.index import Index
+from streamguard.evaluation.measures import Bootstrap, Estimate, auc
+from streamguard.training.batches import Batch
+from streamguard.training.monitor import logits_of, monitor_batches, monitor_pairs
+from streamguard.training.recipe import read_recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / "export" / "recipes" / "reduced.toml"
@@ -31,6 +39,8 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 }
 SEEDS = (0, 1)
 SECONDS = 6
+PAIRS = 48
+"""Of pseudo-fakes and the clips that they were made of."""
 
 
 def main() -> None:
@@ -49,6 +59,9 @@ def main() -> None:
     runs = [(name, seed) for seed in SEEDS for name in VARIANTS]
     with ThreadPoolExecutor(args.jobs) as pool:
         found = list(pool.map(lambda run: measured(*run, args, held_out), runs))
+    pairs = pseudo_pairs(Index.open(args.data), held_out.read_text().split())
+    for (name, seed), evaluation in zip(runs, found, strict=True):
+        evaluation["pseudo"] = on_pseudo(place_of(args.work, name, seed) / "run", *pairs)
     results = {
         "seconds": SECONDS,
         "held_out_groups": len(held_out.read_text().split()),
@@ -68,7 +81,7 @@ def unseen(index: Index) -> list[str]:
 
 
 def measured(name: str, seed: int, args: argparse.Namespace, held_out: Path) -> dict[str, Any]:
-    place = args.work / f"{name.replace(' ', '-')}-{seed}"
+    place = place_of(args.work, name, seed)
     run, bundle, out = place / "run", place / "bundle", place / "evaluation"
     changes = [*VARIANTS[name], *args.set]
     weights = run / "weights.safetensors"
@@ -88,6 +101,43 @@ def measured(name: str, seed: int, args: argparse.Namespace, held_out: Path) -> 
             *("--seconds", SECONDS, "--precision", "fp32", "--no-pictures"),
         )
     return {"seed": seed, "changes": changes, **summary(json.loads(evaluation.read_text()))}
+
+
+def place_of(work: Path, name: str, seed: int) -> Path:
+    return work / f"{name.replace(' ', '-')}-{seed}"
+
+
+def pseudo_pairs(index: Index, groups: list[str]) -> tuple[list[Batch], list[str]]:
+    """Of the reduced recipe's own kinds, whatever a variant was trained on; and whom each pair is of."""
+    recipe = read_recipe(str(RECIPE), [f"data.monitor_pairs={PAIRS}"])
+    print(f"{PAIRS} pseudo-fakes of {len(groups)} groups left out", flush=True)
+    pairs = monitor_pairs(index, groups, recipe)
+    return monitor_batches(pairs, recipe, recipe.stages[-1].length), [pair.real.group for pair in pairs]
+
+
+def on_pseudo(run: Path, batches: list[Batch], groups: list[str]) -> dict[str, Any]:
+    """AUC, and the share of pseudo-fakes that score above what they were made of."""
+    recipe = read_recipe(str(run / "recipe.toml"))
+    net = recipe.entry.build(recipe.net.options).eval()
+    net.load_state_dict(load_file(run / "weights.safetensors"))
+    real, fake = logits_of(net, batches, torch.device("cpu"), torch.float32)
+    both = Bootstrap([*groups, *groups])
+    labels, scores = np.repeat([0, 1], len(groups)), np.concatenate([real, fake])
+    none, above = np.zeros(len(labels)), (fake > real).astype(float)
+    ranked = Bootstrap(groups).share(above, np.ones(len(above), bool), minutes=np.zeros(len(above)))
+    found = {"auc": both.estimate(lambda w: auc(labels, scores, w), minutes=none), "above": ranked}
+    print(f"{run.parent.name}: {found['auc'].value:.3f}, {ranked.value:.3f}", flush=True)
+    return {name: told(each) for name, each in found.items()}
+
+
+def told(estimate: Estimate) -> dict[str, Any]:
+    return {
+        "value": estimate.value,
+        "low90": estimate.low90,
+        "high90": estimate.high90,
+        "count": estimate.count,
+        "groups": estimate.groups,
+    }
 
 
 def summary(evaluation: dict[str, Any]) -> dict[str, Any]:

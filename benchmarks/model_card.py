@@ -230,12 +230,14 @@ def development_table(results: dict[str, Any]) -> str:
             cell(run["harmonised"]["auc"]),
             cell(run["raw"]["pairs"]["auc"]),
             cell(run["raw"]["pairs"]["above"]),
+            cell(run["pseudo"]["auc"]),
+            cell(run["pseudo"]["above"]),
         )
         for name, runs in results["variants"].items()
         for run in runs
     ]
-    heads = ("Variant", "Seed", "AUC, raw", "AUC, harmonised", "Swaps against twins", "Swaps above their twin")
-    return table(heads, rows)
+    genuine = ("AUC, raw", "AUC, harmonised", "Swaps against twins", "Swaps above their twin")
+    return table(("Variant", "Seed", *genuine, "Pseudo-fakes, AUC", "Pseudo-fakes above their clip"), rows)
 
 
 def development_methods_table(results: dict[str, Any]) -> str:

@@ -65,9 +65,19 @@ def _all_kinds(stages: Sequence[Stage]) -> Stage:
     return replace(stages[0], kinds=kinds, length=length, made_length=0, pseudo=1.0, twins=0.0, alone=0.0, stills=0.0)
 
 
-@torch.inference_mode()
 def look(net: nn.Module, batches: Sequence[Batch], device: torch.device, precision: torch.dtype) -> dict[str, float]:
     """Of a network in eval mode. `auc`: fakes against all reals. `ranked`: how often a fake scores above its twin."""
+    real, fake = logits_of(net, batches, device, precision)
+    if not np.isfinite(real).all() or not np.isfinite(fake).all():
+        return {"auc": math.nan, "ranked": math.nan}
+    return {"auc": area_under_curve(real, fake), "ranked": float(((fake > real) + 0.5 * (fake == real)).mean())}
+
+
+@torch.inference_mode()
+def logits_of(
+    net: nn.Module, batches: Sequence[Batch], device: torch.device, precision: torch.dtype
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of both sides, a number for each pair, in the pairs' order."""
     scores: list[float] = []
     for batch in batches:
         crops = torch.from_numpy(batch.crops).to(device)
@@ -75,10 +85,7 @@ def look(net: nn.Module, batches: Sequence[Batch], device: torch.device, precisi
             logits = net(crops).float()[:, 0].cpu()
         # Clips of a pair follow each other: windows of real and fake in turn.
         scores += logits.unflatten(0, (-1, WINDOWS, 2)).mean(dim=1).flatten().tolist()
-    real, fake = np.array(scores[0::2]), np.array(scores[1::2])
-    if not np.isfinite(real).all() or not np.isfinite(fake).all():
-        return {"auc": math.nan, "ranked": math.nan}
-    return {"auc": area_under_curve(real, fake), "ranked": float(((fake > real) + 0.5 * (fake == real)).mean())}
+    return np.array(scores[0::2]), np.array(scores[1::2])
 
 
 def area_under_curve(real: np.ndarray, fake: np.ndarray) -> float:
