@@ -18,6 +18,8 @@ from math import ceil, exp, floor, inf, lgamma, log, log1p, log10
 from ..errors import BudgetError, ConfigError
 from .measures import upper_bound
 
+SURE = 0.95
+"""With which bounds are told; budgets hold with the confidence that the user states."""
 HOURS_OF = {"hour": 1.0, "day": 24.0, "week": 168.0}
 FEWEST_GROUPS = 20
 """Of honest people that a budget in hours rests on at least: a hundred hours of one person say nothing of others."""

@@ -19,7 +19,7 @@ from ..bundle import Calibration, Graph, Precision
 from ..config import ClipConfig
 from ..errors import BudgetError, CalibrationError
 from ..scoring.calibrate import Calibrator, logit, sigmoid
-from .budget import Budget, ShareBudget, count_bound, share_bound
+from .budget import SURE, Budget, ShareBudget, count_bound, share_bound
 from .curves import Samples, at_prior, fit_temperature, fit_whole, probabilities, samples_of
 from .fitting import (
     CAREFUL,
@@ -50,8 +50,6 @@ from .replay import SOON_S, Replayed, Track, replay
 SETTLED = 3.0
 """Half-lives of evidence after which its sum is as high as it gets."""
 DRAWS = 500
-SURE = 0.95
-"""With which bounds are told; budgets hold with the confidence that the user states."""
 
 Progress = Callable[[int, int], None]
 """(done, of all)."""

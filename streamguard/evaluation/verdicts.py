@@ -13,7 +13,9 @@ from ..bundle import Calibration
 from ..config import ClipConfig, ScoringConfig
 from ..scoring.accumulate import PER_WINDOW
 from ..scoring.calibrate import Calibrator, logit, sigmoid
-from .measures import Bootstrap, Estimate, accuracy, ratio, upper_bound
+from .budget import SURE, share_bound
+from .fitting import shares_of
+from .measures import Bootstrap, Estimate, accuracy, ratio
 from .replay import Replayed, Track, follow, replay, tracks_of
 from .scored import Calibrations
 from .traces import Trace
@@ -49,7 +51,7 @@ class Verdicts:
     """Share of real tracks that became LIKELY_FAKE at any time."""
     accused_tracks: int
     accused_bound: float
-    """The most that this share can be: 95%, one-sided, as if tracks were independent (Clopper and Pearson)."""
+    """The most that this share can be: 95%, one-sided (Clopper and Pearson), groups of people counted alike."""
     alarms_an_hour: Estimate
     """Times that a real track became LIKELY_FAKE, by an hour of usable footage."""
     abstained: Estimate
@@ -92,7 +94,7 @@ def verdicts(
     return Verdicts(
         accused=share(called_fake, ~fake),
         accused_tracks=int((called_fake & ~fake).sum()),
-        accused_bound=upper_bound(int((called_fake & ~fake).sum()), int((~fake).sum())),
+        accused_bound=_bound([one for one in played if not one.track.fake]),
         alarms_an_hour=people.estimate(lambda w: ratio(alarms * ~fake, hours * ~fake, w), minutes=minutes, among=~fake),
         abstained=share(~called_fake & ~called_real, ~fake),
         missed=share(called_real & ~called_fake, fake),
@@ -109,6 +111,12 @@ def verdicts(
             np.array([_in_view_s(track) for track in tracks if track.fake], float), lambda values, at_s: values >= at_s
         ),
     )
+
+
+def _bound(honest: Sequence[Replayed]) -> float:
+    """Tracks of one person err alike, so people are counted."""
+    shares = shares_of((one.track.group, one.alarms > 0) for one in honest)
+    return share_bound(sum(shares.values()), len(shares), SURE) if shares else nan
 
 
 def _played(track: Track, calibration: Calibration, scoring: ScoringConfig, clip: ClipConfig) -> Replayed:

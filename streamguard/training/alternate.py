@@ -153,7 +153,7 @@ class AlternatingSgd:
     def frozen(self) -> Iterator[None]:
         """Forward and backward belong in here: no gradients are computed for what is held still.
 
-        Without it the result is the same, only slower.
+        Without it the result is the same, only slower, if `forget_held` is called before gradients are looked at.
         """
         held = [each for each in self._held[self.frozen_group].values() if each.requires_grad]
         for parameter in held:
@@ -164,6 +164,12 @@ class AlternatingSgd:
         finally:
             for parameter in held:
                 parameter.requires_grad_(True)
+
+    def forget_held(self) -> None:
+        """After a backward pass outside of `frozen`, as several processes do it: what is held still has no say in the
+        norm that gradients are cut by."""
+        for parameter in self._held[self.frozen_group].values():
+            parameter.grad = None
 
     def step(self) -> None:
         """One iteration is over. No gradient is left, of either group."""

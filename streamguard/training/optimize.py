@@ -44,6 +44,8 @@ class Descent:
 
     def step(self, lr: float) -> float:
         """After backward. Gives the gradients' norm, before it was cut. Gradients are gone afterwards."""
+        if self._alternating is not None:
+            self._alternating.forget_held()
         limit = self._recipe.clip_norm or math.inf
         norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, limit))
         if self._alternating is not None:

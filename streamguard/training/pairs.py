@@ -33,6 +33,8 @@ DRAWS = 50
 """Places that are tried before it is said that there is none."""
 SAME_MOMENT_S = 1e-3
 """Frames of a fake and of its twin are the same frames of one file."""
+SAME_PLACE = 0.5
+"""Overlap of boxes: a fake beside an untouched face stands for the one that was under it."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -105,7 +107,12 @@ def material_of(index: Index, groups: Iterable[str]) -> Material:
 
 
 def _places(footage: Footage, folder: Path, tracks: Sequence[Found]) -> Iterable[Place]:
-    return (Place(footage=footage, folder=folder / track.name, patches=track.patches) for track in tracks)
+    """Without faces of a fake that nobody touched: they are no fakes, nor real footage as its camera gave it."""
+    return (
+        Place(footage=footage, folder=folder / track.name, patches=track.patches)
+        for track in tracks
+        if not track.untouched
+    )
 
 
 class PairMaker:
@@ -257,12 +264,14 @@ class PairMaker:
         return run[start : start + self._length]
 
     def _same_moments(self, place: Place, track: Track, order: Sequence[int]) -> Match | None:
-        """Where the twin has all of these moments, and its patches of them."""
+        """Where the twin shows all of these moments of the same face, and its patches of them."""
         moments = track.pts_s[list(order)]
         for twin in self.material.twin_places.get(place.footage.twin, []):
             other = self._track(twin)
             nearest = np.abs(other.pts_s[None] - moments[:, None]).argmin(axis=1)
-            if np.abs(other.pts_s[nearest] - moments).max() < SAME_MOMENT_S:
+            if np.abs(other.pts_s[nearest] - moments).max() >= SAME_MOMENT_S:
+                continue
+            if all(track.box(i).overlap(other.box(j)) > SAME_PLACE for i, j in zip(order, nearest, strict=True)):
                 return twin, nearest.tolist()
         return None
 

@@ -63,6 +63,8 @@ def rows_of(net: GmlS, head: TextureHead, index: Index, groups: Iterable[str], r
         folder = index.tracks_folder(footage)
         done = Done.open(folder)
         for found in () if done is None else done.tracks:
+            if found.untouched:  # no fake, whatever its footage is called
+                continue
             crops = _crops(Track.open(folder / found.name), recipe)
             if crops is not None:
                 footages.append(footage)

@@ -282,6 +282,11 @@ def test_verdicts_are_what_a_replay_says() -> None:
     assert found.accused.value == found.abstained.value == third
     assert found.accused_tracks == 1
     assert found.accused_bound == pytest.approx(measures.upper_bound(1, 3))
+    one = dict.fromkeys([t.group for t in traces], "one")
+    alike = [replace(trace, group=one[trace.group]) for trace in traces]
+    people = verdicts(alike, made.CLIP, {"one": CALIBRATION}, ScoringConfig())
+    assert people is not None
+    assert people.accused_bound > measures.upper_bound(1, 3), "three tracks of one person are one person"
     assert found.alarms_an_hour.value == pytest.approx(1 / (3 * 12 * 0.64 / 3600))
     assert (found.missed.value, found.undecided.value) == (0.25, 0.25)
     assert found.accuracy.value == pytest.approx(3 / 7)

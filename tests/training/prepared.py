@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -43,17 +43,21 @@ class Person:
     stills: int = 0
     twins: int = 0
     alone: int = 0
+    apart: bool = False
+    """The twins' real halves show a face elsewhere in the picture."""
 
 
 def prepared(folder: Path, people: list[Person], frames: int = 24) -> Index:
     """Index and tracks on the disk."""
     footage: list[Footage] = []
+    elsewhere: set[str] = set()
     for person in people:
         footage += [_footage(person, f"{person.name}-video{i}") for i in range(person.videos)]
         footage += [_footage(person, f"{person.name}-still{i}", still=True) for i in range(person.stills)]
         for i in range(person.twins):
             left = f"{person.name}-left{i}"
             footage.append(_footage(person, left))
+            elsewhere |= {left} if person.apart else set()
             footage.append(_footage(person, f"{person.name}-right{i}", label="fake", method="swap", twin=left))
         footage += [
             _footage(person, f"{person.name}-alone{i}", label="fake", method="head") for i in range(person.alone)
@@ -61,8 +65,17 @@ def prepared(folder: Path, people: list[Person], frames: int = 24) -> Index:
     index = Index(folder, folder / "media", footage)
     index.save()
     for number, each in enumerate(footage):
-        _write(index, each, number, 1 if each.still else frames)
+        _write(index, each, number, 1 if each.still else frames, 30.0 if each.key in elsewhere else 0.0)
     return index
+
+
+def leave_untouched(index: Index, key: str) -> None:
+    """As `data prepare` tells of a face that its twin shows just so."""
+    (footage,) = (each for each in index.footage if each.key == key)
+    folder = index.tracks_folder(footage)
+    done = Done.open(folder)
+    assert done is not None
+    replace(done, tracks=tuple(replace(track, untouched=True) for track in done.tracks)).save(folder)
 
 
 def people(count: int) -> list[Person]:
@@ -90,10 +103,10 @@ def _footage(
     )  # fmt: skip
 
 
-def _write(index: Index, footage: Footage, seed: int, frames: int) -> None:
+def _write(index: Index, footage: Footage, seed: int, frames: int, right_px: float) -> None:
     rng = np.random.default_rng(seed)
     scene = _picture(rng)
-    mesh = face_mesh()
+    mesh = face_mesh() + np.array([right_px, 0], np.float32)
     box = box_of(mesh)
     points = np.stack([mesh[list(some)].mean(axis=0) for some in FIVE_POINT_INDICES]).astype(np.float32)
     folder = index.tracks_folder(footage)

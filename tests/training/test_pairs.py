@@ -9,10 +9,10 @@ import pytest
 
 from streamguard.data.index import Index
 from streamguard.errors import ConfigError, DataError
-from streamguard.training.pairs import Pair, PairMaker
+from streamguard.training.pairs import Pair, PairMaker, material_of
 from streamguard.training.recipe import Recipe, recipe_from_text
 
-from .prepared import Person, people, prepared
+from .prepared import Person, leave_untouched, people, prepared
 
 BASE = """
 [net]
@@ -76,6 +76,22 @@ def test_twins_show_the_same_moments_of_both(index: Index) -> None:
             np.abs(np.diff(side.pixels.astype(int), axis=0)).mean(axis=(1, 2, 3)) for side in (pair.real, pair.fake)
         ]
         assert np.array_equal(steps[0] > 0.5, steps[1] > 0.5)
+
+
+def test_a_fake_is_never_paired_with_a_face_elsewhere_in_the_picture(tmp_path: Path) -> None:
+    index = prepared(tmp_path, [*people(2), Person("apart", videos=0, twins=1, apart=True)])
+    with pytest.raises(DataError, match="no fake and its twin show the same"):
+        made(index, 1, "stages.0.pseudo=0", "stages.0.twins=1")
+
+
+def test_untouched_faces_of_fakes_are_neither_fake_nor_real(tmp_path: Path) -> None:
+    index = prepared(tmp_path, [*people(2), Person("heads", videos=0, alone=2), Person("twins", videos=0, twins=1)])
+    for key in ("heads-alone0", "twins-right0"):
+        leave_untouched(index, key)
+    material = material_of(index, index.groups)
+    assert [place.footage.key for place in material.alone["heads"]] == ["heads-alone1"]
+    assert "twins" not in material.twins
+    assert "twins" in material.real
 
 
 def test_fakes_without_a_twin_come_with_somebody_else(index: Index) -> None:

@@ -16,7 +16,7 @@ from streamguard.training.recipe import Recipe, SurfacesPart, recipe_from_text
 from streamguard.training.surfaces import ORDINARY, Rows, fit_surfaces, fitted, rows_of
 from streamguard.training.train import Training, groups_for
 
-from .prepared import Person, people, prepared
+from .prepared import Person, leave_untouched, people, prepared
 from .test_train import ALONE, after
 
 SMALL = """
@@ -85,6 +85,12 @@ def test_there_is_a_row_for_each_track_that_was_filmed(index: Index) -> None:
     assert found.weights[~found.fake].sum() == pytest.approx(1)
     ordinary = found.weights[~found.fake] / found.weights[~found.fake].max()
     assert sorted(set(ordinary.round(6))) == [ORDINARY, 1], "the real half of a swap counts as much as its fake"
+
+
+def test_untouched_faces_of_fakes_have_no_row(tmp_path: Path) -> None:
+    index = prepared(tmp_path, [*people(2), Person("head", videos=0, alone=2)], frames=12)
+    leave_untouched(index, "head-alone0")
+    assert rows(index).fake.sum() == 1
 
 
 def test_only_the_groups_that_are_told_have_rows(index: Index) -> None:
