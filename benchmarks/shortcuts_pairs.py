@@ -57,7 +57,7 @@ def main() -> None:
             assert done is not None, "a pair is made of prepared footage"
             for family, numbers in (shortcut_features(crops) | {"file": file_features(done, codecs)}).items():
                 rows[family].append(numbers)
-        groups += [pair.real.group] * 2
+        groups += [pair.real.group, pair.fake.group]  # not the same where a fake stands beside somebody else
         kinds += [pair.kind] * 2
         sys.stderr.write(f"\r{number + 1}/{arguments.pairs} pairs")
     sys.stderr.write("\n")

@@ -58,7 +58,8 @@ SECONDS = 8
 SWAPS, HEADS = "face swap", "talking head"
 """In the names of methods."""
 PRECISION = "bf16"
-"""That is told of: what runs where the processor has it."""
+"""That ranking is told of: what runs where the processor has it."""
+PRECISIONS = ("fp32", "bf16")
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """Two networks are trained at a time: two threads that wait for each other are slower."""
 
@@ -154,12 +155,6 @@ def _bundle(work: Work, version: str, fold: str) -> None:
     )
 
 
-def _described(version: str) -> str:
-    return {"pseudo": "pseudo-fakes of real footage", "genuine": "pseudo-fakes of real footage, and genuine fakes"}[
-        version
-    ]
-
-
 def _commit(work: Work) -> str:
     """Of the code, when the first network was trained with it."""
     kept = work.folder / "commit"
@@ -204,7 +199,7 @@ def _only(traces: TraceSet, kind: str) -> TraceSet:
 
 
 def _calibrate(work: Work, version: str) -> None:
-    traces = [path for precision in ("fp32", "bf16") for path in work.traces(version, precision)]
+    traces = [path for precision in PRECISIONS for path in work.traces(version, precision)]
     _command(
         *("calibrate", work.bundle(version, WHOLE), "--cross-fitted", "--out", work.made, "--replace"),
         *("--false-positive-rate", FALSE_POSITIVES, "--confidence", CONFIDENCE, "--fakes-called-real", MISSED),
@@ -218,20 +213,32 @@ def _calibrate(work: Work, version: str) -> None:
 
 
 def _evaluate(work: Work, version: str) -> None:
-    """What the model card says, of the folds' networks: the chosen version with cross-fitted calibrations, the other
-    only ranked."""
+    """What the model card says, of the folds' networks: both versions ranked alike, by raw scores; the chosen one's
+    verdicts and probabilities, with cross-fitted calibrations, in each precision."""
     for name in VERSIONS:
         traces = read_traces(work.traces(name, PRECISION))
-        if name == version:
-            found = json.loads((work.folder / "evaluation" / f"step-{PRECISION}" / "evaluation.json").read_text())
-        else:
-            found = json.loads(measure(traces).to_json())
-        found["kinds"] = {
-            words: json.loads(measure(_only(traces, kind)).to_json())["conditions"]
-            for words, kind in (("live swaps", SWAPS), ("talking heads", HEADS))
+        found: dict[str, Any] = {
+            "ranked": {
+                words: _conditions(_only(traces, kind))
+                for words, kind in (("all fakes", ""), ("live swaps", SWAPS), ("talking heads", HEADS))
+            }
         }
+        if name == version:
+            found["verdicts"] = {precision: _verdicts(work, precision) for precision in PRECISIONS}
         _write(work, "default_evaluation" if name == version else "default_other", found)
     _write(work, "default_data", {"version": version, "footage": _footage(Index.open(work.prepared))})
+
+
+def _conditions(traces: TraceSet) -> list[dict[str, Any]]:
+    """Without curves, and without the names of files."""
+    conditions = json.loads(measure(traces).to_json())["conditions"]
+    return [{key: value for key, value in one.items() if key not in ("roc", "mistakes")} for one in conditions]
+
+
+def _verdicts(work: Work, precision: str) -> dict[str, Any]:
+    evaluation = json.loads((work.folder / "evaluation" / f"step-{precision}" / "evaluation.json").read_text())
+    raw = next(one for one in evaluation["conditions"] if one["name"] == RAW)
+    return {name: raw[name] for name in ("moments", "mean_p", "verdicts")}
 
 
 def _write(work: Work, name: str, found: dict[str, Any]) -> None:

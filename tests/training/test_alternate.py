@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -183,6 +184,19 @@ def test_what_is_held_stays_even_when_gradients_were_computed_for_it() -> None:
     backward(net)  # not inside frozen()
     optimizer.step()
     assert moved(net, before) == set(before) - SPATIAL
+
+
+def test_what_is_held_has_no_say_in_the_norm_that_gradients_are_cut_by() -> None:
+    """Several processes compute gradients for everything: what they cut must be what one process cuts."""
+    norms = []
+    for outside in (False, True):
+        net = small()
+        optimizer = AlternatingSgd(net, QUICK, lr=0.1)
+        with nullcontext() if outside else optimizer.frozen():
+            backward(net)
+        optimizer.forget_held()
+        norms.append(torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0))
+    assert torch.equal(*norms)
 
 
 def test_what_is_held_gets_no_gradient_and_none_is_left_of_before() -> None:
