@@ -87,6 +87,11 @@ def test_there_is_a_row_for_each_track_that_was_filmed(index: Index) -> None:
     assert sorted(set(ordinary.round(6))) == [ORDINARY, 1], "the real half of a swap counts as much as its fake"
 
 
+def test_each_track_is_there_as_it_is_and_sharpened(index: Index) -> None:
+    plain, sharpened = rows(index).numbers.unbind(dim=1)
+    assert ((plain - sharpened).abs().amax(dim=1) > 0.01).all()
+
+
 def test_untouched_faces_of_fakes_have_no_row(tmp_path: Path) -> None:
     index = prepared(tmp_path, [*people(2), Person("head", videos=0, alone=2)], frames=12)
     leave_untouched(index, "head-alone0")
