@@ -46,8 +46,9 @@ check: $(VENV)/.stamp-test
 	$(BIN)/python benchmarks/model_card.py --check
 
 # One file a question. common.py is what they share, soak.py takes too long for here, development.py,
-# default_conditions.py and shortcuts_pairs.py want footage, model_card.py and readme.py write what was found.
-NOT_HERE := $(patsubst %,benchmarks/%.py,common soak development default_conditions shortcuts_pairs model_card readme)
+# default_*.py and shortcuts_pairs.py want footage, model_card.py and readme.py write what was found.
+NOT_HERE := $(patsubst %,benchmarks/%.py,common soak development default_again default_conditions shortcuts_pairs \
+  model_card readme)
 bench: setup
 	set -e; for file in $(filter-out $(NOT_HERE),$(wildcard benchmarks/*.py)); do $(BIN)/python $$file; done
 	$(BIN)/python benchmarks/readme.py
