@@ -160,6 +160,8 @@ class _Builder:
     def _wrong(self, wanted: str, value: Any, where: str) -> StreamGuardError:
         """Scalars are shown; of what may be large only the kind is told."""
         kind = {dict: "an object", list: "a list", type(None): "null"}.get(type(value))
+        if kind is None and not isinstance(value, str | int | float):  # TOML has dates and times as well
+            kind = f"a {type(value).__name__}"
         return self.refuse(where, f"must be {wanted}, not {kind or shown(json.dumps(value))}")
 
 

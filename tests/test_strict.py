@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date, datetime, time
 from typing import Any, Literal
 
 import pytest
@@ -91,6 +92,9 @@ def test_everything_is_built_as_its_type() -> None:
         ({"count": 1.0}, "count", "must be a whole number, not 1.0"),
         ({"count": True}, "count", "must be a whole number, not true"),
         ({"count": "1"}, "count", 'must be a whole number, not "1"'),
+        ({"count": date(2020, 1, 1)}, "count", "must be a whole number, not a date"),  # as TOML has them
+        ({"name": time(12)}, "name", "must be text, not a time"),
+        ({"colour": datetime(2020, 1, 1)}, "colour", "must be red or blue, not a datetime"),
         ({"open": 1}, "open", "must be true or false, not 1"),
         ({"open": {}}, "open", "must be true or false, not an object"),
         ({"notes": {"x": float("inf")}}, "notes.x", "must be a finite number"),
