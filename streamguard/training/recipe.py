@@ -213,7 +213,7 @@ def read_recipe(name_or_path: str, changes: Iterable[str] = ()) -> Recipe:
 def recipe_from_text(text: str, changes: Iterable[str] = ()) -> Recipe:
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
+    except ValueError as exc:  # TOMLDecodeError, and a whole number of thousands of digits
         raise ConfigError("recipe", f"is not TOML: {exc}") from exc
     for change in changes:
         _change(values, change)
@@ -270,7 +270,7 @@ def _value(text: str) -> Any:
     """As TOML has it; what is none is a word."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         return text
 
 
@@ -355,7 +355,14 @@ _STAGE_BOUNDS: dict[str, tuple[float, float]] = {
 }
 
 
+_SEED_MAX = (1 << 63) - 1
+"""The most that TOML promises, and PyTorch takes it with a rank added."""
+_WEIGHT_MAX = 1e6
+"""Of a kind of pseudo-fake: sums of weights must stay numbers."""
+
+
 def _check(recipe: Recipe) -> None:
+    _within("seed", recipe.seed, 0, _SEED_MAX)
     for key, (low, high) in _BOUNDS.items():
         part, name = key.split(".")
         _within(key, getattr(getattr(recipe, part), name), low, high)
@@ -379,15 +386,17 @@ def _check_stage(where: str, stage: Stage) -> None:
         raise _refuse(where, f"pseudo, twins and alone are shares and must give 1, not {shares:g}")
     if stage.made_length and stage.made_length < stage.length:
         raise _refuse(f"{where}.made_length", f"must be 0 or at least length, which is {stage.length}")
-    if any(weight < 0 for weight in stage.kinds.values()):
-        raise _refuse(f"{where}.kinds", "weights must not be negative")
+    for name, weight in stage.kinds.items():
+        _within(f"{where}.kinds.{shown(name)}", weight, 0.0, _WEIGHT_MAX)
     if stage.pseudo and not any(stage.kinds.values()):
         raise _refuse(f"{where}.kinds", "there are pseudo-fakes in this stage: say of which kinds")
 
 
 def _within(key: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise _refuse(key, f"must be {low:g} to {high:g}, not {value:g}")
+        # A whole number of hundreds of digits is in TOML, and no float.
+        given = f"{value:g}" if abs(value) < 1e300 else "a number of hundreds of digits"
+        raise _refuse(key, f"must be {low:g} to {high:g}, not {given}")
 
 
 def _tables(where: str, values: Mapping[str, Any]) -> list[str]:

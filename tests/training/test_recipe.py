@@ -61,7 +61,14 @@ def test_written_recipe_is_read_as_the_same() -> None:
         (["stages.0.twins=0.5"], "stages.0", "must give 1, not 1.5"),
         (["stages.1.made_length=4"], "stages.1.made_length", "at least length, which is 8"),
         (["stages.0.kinds.self_blend=0"], "stages.0.kinds", "say of which kinds"),
-        (["stages.0.kinds.self_blend=-1"], "stages.0.kinds", "must not be negative"),
+        (["stages.0.kinds.self_blend=-1"], "stages.0.kinds.self_blend", "must be 0 to 1e+06, not -1"),
+        (["stages.*.kinds={self_blend=1e308, swap=1e308}"], "stages.0.kinds.self_blend", "must be 0 to 1e+06"),
+        (["seed=-1"], "seed", "must be 0 to 9.22337e+18, not -1"),
+        (["seed=99999999999999999999999"], "seed", "must be 0 to 9.22337e+18, not 1e+23"),
+        ([f"seed={10**400}"], "seed", "not a number of hundreds of digits"),
+        ([f"seed={'9' * 5000}"], "seed", "must be a whole number"),
+        (["seed=2020-01-01"], "seed", "must be a whole number, not a date"),
+        (["net.options.motion=2020-01-01"], "net.options.motion", "must be text, not a date"),
         (["net.name=gmls"], "net.name", "is no network"),
         (["init.kind=weights"], "init.file", "is needed"),
         (["init.file=x"], "init.kind", "is none, but a file is given"),
@@ -104,7 +111,9 @@ def test_stages_keep_their_shares_of_other_steps() -> None:
     assert [stage.steps for stage in with_steps(recipe, 2).stages] == [2, 1]
 
 
-@pytest.mark.parametrize("text", ["[net", "net = 3", "[net]\nname = 'gml-s'", "stages = []\n[net]\nname = 'gml-s'"])
+@pytest.mark.parametrize(
+    "text", ["[net", f"seed = {'9' * 5000}", "net = 3", "[net]\nname = 'gml-s'", "stages = []\n[net]\nname = 'gml-s'"]
+)
 def test_what_is_no_recipe_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="recipe"):
         recipe_from_text(text)
