@@ -148,7 +148,7 @@ def trace_footage(args: argparse.Namespace, conditions: tuple[str, ...], out: Pa
     from ..bundle import open_bundle
     from ..data.index import Index
     from ..evaluation.traces import TraceFile
-    from ..evaluation.tracing import Plan, chosen, headers_of
+    from ..evaluation.tracing import Plan, check_kept, chosen, headers_of
     from .finders import fetch
 
     configs = _configs(args)
@@ -168,6 +168,7 @@ def trace_footage(args: argparse.Namespace, conditions: tuple[str, ...], out: Pa
     headers = headers_of(bundle, plan, fold=args.held_out, version=__version__)
     places = [out if len(headers) == 1 else out / header.precision for header in headers]
     files = [TraceFile(place / TRACES, header) for place, header in zip(places, headers, strict=True)]
+    check_kept(plan, files)
     _tell_plan(plan, bundle, files)
     stopped, failed = _work(plan, files)
     if stopped:

@@ -28,6 +28,8 @@ from .traces import RAW, Header, Trace, TraceFile, network_of
 from .untouched import without_untouched
 
 NO_FACTS = Facts(files={}, fake=None, real=None)
+FROM_INDEX = ("label", "group", "method", "twin")
+"""What a trace was told of its footage, and every number rests on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +142,24 @@ def _in_turn(queues: Sequence[Sequence[Footage]]) -> list[Footage]:
     return [queue[i] for i in range(longest) for queue in queues if i < len(queue)]
 
 
+def check_kept(plan: Plan, files: Sequence[TraceFile]) -> None:
+    """What the index says of footage may have been corrected since it was traced, and the traces hold what it said
+    then. TraceError for the first that is not as in the index now."""
+    footage = {one.key: one for one in plan.index.footage}
+    for file in files:
+        for kept in file.traces:
+            now = footage.get(kept.key)
+            if now is None:
+                problem = f"was traced, and is not in the index {plan.index.folder} (any more)"
+            else:
+                changed = [name for name in FROM_INDEX if getattr(kept, name) != getattr(now, name)]
+                if not changed:
+                    continue
+                said = ", ".join(f"{name} {getattr(kept, name)!r}, now {getattr(now, name)!r}" for name in changed)
+                problem = f"was traced before the index {plan.index.folder} was changed: {said}"
+            raise TraceError(str(file.path), kept.key, f"{problem}. Choose another --out, or remove this file")
+
+
 def missing(plan: Plan, files: Sequence[TraceFile]) -> int:
     """How many traces of the plan are not in the files."""
     return sum(
@@ -153,7 +173,8 @@ def missing(plan: Plan, files: Sequence[TraceFile]) -> int:
 def trace(plan: Plan, files: Sequence[TraceFile]) -> Iterator[Traced]:
     """Add what is missing to the files, one for each of the plan's configs; yields for each of those, in no order. What
     cannot be read is told, is not tried under other conditions, and again by the next run. Anything else that fails
-    ends it."""
+    ends it. TraceError before anything is done if what is there is not of the plan's index."""
+    check_kept(plan, files)
     facts = NO_FACTS
     unreadable = dict[str, str]()
     with _Workers(plan) as workers:

@@ -175,6 +175,21 @@ def test_ctrl_c_keeps_what_is_done(
     assert not (tmp_path / "evaluation.json").exists()
 
 
+def test_index_that_was_corrected_asks_for_another_out(
+    index: Index, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["evaluate", "--data", str(tmp_path / "index"), "--out", str(tmp_path), "--conditions", "raw"]
+    args += ["--seconds", "0.3", "--no-pictures"]
+    Index(tmp_path / "index", index.root, index.footage).save()
+    assert main(args) == 0
+    before = (tmp_path / "evaluation.json").read_bytes()
+    corrected = [replace(one, group="together") for one in index.footage]
+    Index(tmp_path / "index", index.root, corrected).save()
+    assert main(args) == 3
+    assert "group 'ada', now 'together'. Choose another --out" in capsys.readouterr().err
+    assert (tmp_path / "evaluation.json").read_bytes() == before
+
+
 def test_each_precision_has_a_folder(index: Index, tmp_path: Path) -> None:
     if "bf16" not in processor("openvino")[1]:
         pytest.skip("this processor has no bf16")

@@ -16,7 +16,7 @@ from streamguard.errors import ConfigError, TraceError
 from streamguard.evaluation import tracing
 from streamguard.evaluation.conditions import Facts, open_under
 from streamguard.evaluation.traces import RAW, Header, Trace, TraceFile, network_of, read_traces
-from streamguard.evaluation.tracing import Plan, Traced, chosen, headers_of, missing, trace
+from streamguard.evaluation.tracing import Plan, Traced, check_kept, chosen, headers_of, missing, trace
 from streamguard.sources import Source
 from streamguard.testing import FakeBackend, fake_bundle
 from tests.clips import write_video
@@ -126,6 +126,33 @@ def test_footage_without_a_face_cannot_be_harmonised(portraits: Index, tmp_path:
         "",
         "no face was found in it as it is, so it cannot be brought to another size",
     ]
+
+
+@pytest.mark.parametrize(
+    ("was", "told"),
+    [
+        ({"label": "fake", "method": "swap"}, "label 'fake', now 'real', method 'swap', now ''"),
+        ({"group": "gone"}, "group 'gone', now 'ada'"),
+        ({"twin": "ben"}, "twin 'ben', now ''"),
+    ],
+)
+def test_traces_of_an_index_that_was_corrected_are_not_added_to(
+    portraits: Index, tmp_path: Path, was: dict[str, str], told: str
+) -> None:
+    file = TraceFile(tmp_path / "t.jsonl", header())
+    kept = made.trace("ada", "real", [0.1])
+    file.add(kept)
+    check_kept(plan(portraits), [file])
+    file.traces[:] = [replace(kept, **was)]  # type: ignore[arg-type]  # fields of many types
+    with pytest.raises(TraceError, match=rf"t\.jsonl, ada: .* was changed: {told}\. Choose another --out"):
+        traced(plan(portraits), file)
+
+
+def test_traces_of_footage_that_is_no_longer_there_are_not_added_to(portraits: Index, tmp_path: Path) -> None:
+    file = TraceFile(tmp_path / "t.jsonl", header())
+    file.add(made.trace("eve", "real", [0.1]))
+    with pytest.raises(TraceError, match=r"eve: was traced, and is not in the index .* Choose another --out"):
+        traced(plan(portraits), file)
 
 
 @pytest.mark.full
