@@ -1,7 +1,8 @@
 """Cuts the faces of an index's footage into tracks, in several processes. Used by `streamguard data prepare`.
 
 A Session looks at each footage as at any other video: breaks of media time, generations and patches are the runtime's
-own. What is done is done: a second run takes up what is left, and what was made with other settings or of another file.
+own. What is done is done: a second run takes up what is left, what was made with other settings or of another file, and
+what was damaged.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 
 from ..config import ClipConfig, SessionConfig
 from ..crop import cut_patch
-from ..errors import PictureError, SourceError
+from ..errors import DataError, PictureError, SourceError
 from ..events import FaceLost, StreamUp
 from ..faces.detector import FaceDetector, FaceMesher, open_detector, open_mesher
 from ..faces.mesh import face_box
@@ -34,7 +35,7 @@ from ..values import Detection, Face, Frame, Mesh, Patch
 from .files import writing
 from .index import Footage, Index
 from .reading import repeated
-from .tracks import Done, Found, Settings, TrackWriter
+from .tracks import Done, Found, Settings, Track, TrackWriter
 
 LIMIT = "LIMIT"
 """A track's end: the footage was read no further."""
@@ -50,7 +51,7 @@ class Plan:
     kept: int
     """Done before, with the same settings, of the same files."""
     remade: int
-    """Of those to do: made before with other settings, or of another file."""
+    """Of those to do: made before with other settings, or of another file, or damaged since."""
 
 
 def plan(index: Index, settings: Settings) -> Plan:
@@ -60,7 +61,11 @@ def plan(index: Index, settings: Settings) -> Plan:
         done = Done.open(index.tracks_folder(one))
         if done is None or done.failure:
             todo.append(one)
-        elif done.settings != settings or not _is_of(done, one, index.path(one)):
+        elif (
+            done.settings != settings
+            or not _is_of(done, one, index.path(one))
+            or not _is_whole(done, index.tracks_folder(one))
+        ):
             todo.append(one)
             remade += 1
     return Plan(todo=tuple(todo), kept=len(index.footage) - len(todo), remade=remade)
@@ -70,6 +75,16 @@ def _is_of(done: Done, footage: Footage, path: Path) -> bool:
     """A file that is away is taken to be as it was: its tracks are good without it."""
     same = (done.file, done.side) == (footage.file, footage.side)
     return same and (not path.is_file() or done.file_bytes == path.stat().st_size)
+
+
+def _is_whole(done: Done, folder: Path) -> bool:
+    """Whoever reads a damaged track says to prepare its footage again, so that has to help."""
+    try:
+        for found in done.tracks:
+            Track.open(folder / found.name).check_files()
+    except DataError:
+        return False
+    return True
 
 
 def prepare(

@@ -8,10 +8,11 @@ time, in several processes.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
-from math import floor
+from math import floor, inf
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
@@ -143,7 +144,8 @@ class Track:
             arrays = {name: _array(value[name], count, *shape) for name, shape in _COLUMNS.items()}
             arrays |= {name: np.array(value[name], np.int64) for name in ("face_id", "generation")}
             grid_s = float(value["grid_s"])
-        except (KeyError, TypeError, ValueError) as exc:
+            _check_numbers(grid_s, arrays)
+        except (KeyError, TypeError, ValueError, OverflowError) as exc:
             raise refuse("", f"damaged ({exc}). Prepare its footage again") from exc
         return cls(Path(folder), grid_s, arrays)
 
@@ -194,7 +196,7 @@ class Track:
         path = self.folder / "mesh.npy"
         try:
             meshes = np.load(path, mmap_mode="r")
-        except (OSError, ValueError) as exc:
+        except (OSError, ValueError, EOFError) as exc:
             raise DataError(str(path), f"cannot be read ({exc}). Prepare its footage again") from exc
         if meshes.shape != (len(self), MESH_POINTS, 2):
             raise DataError(str(path), f"has shape {meshes.shape} for {len(self)} patches. Prepare its footage again")
@@ -226,10 +228,29 @@ class Track:
             newest = index
         return runs
 
-    def _picture(self, i: int) -> Picture:
+    def check_files(self) -> None:
+        """DataError if a file is not of the size that track.json tells."""
+        path = self.folder / "planes.bin"
+        told = max((self._end(i) for i in range(len(self))), default=0)
+        try:
+            size = path.stat().st_size
+        except OSError as exc:
+            raise DataError(str(path), f"cannot be read ({exc.strerror or exc}). Prepare its footage again") from exc
+        if size != told:
+            raise DataError(str(path), f"has {size} bytes, not {told}. Prepare its footage again")
+        self.meshes(0, 0)
+
+    def _end(self, i: int) -> int:
+        """Where its planes end in planes.bin."""
+        return int(self._offset[i]) + sum(rows * columns for rows, columns in self._plane_sizes(i))
+
+    def _plane_sizes(self, i: int) -> list[tuple[int, int]]:
         width, height = self._size[i].tolist()
         half_width, half_height = (width + 1) // 2, (height + 1) // 2
-        sizes = [(height, width), (half_height, half_width), (half_height, half_width)]
+        return [(height, width), (half_height, half_width), (half_height, half_width)]
+
+    def _picture(self, i: int) -> Picture:
+        sizes = self._plane_sizes(i)
         data = self._bytes(int(self._offset[i]), sum(rows * columns for rows, columns in sizes))
         planes, start = [], 0
         for rows, columns in sizes:
@@ -268,6 +289,12 @@ _COLUMNS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "full_range": (np.bool_, ()),
 }
 """What track.json tells of each patch: kind of number, and its shape."""
+_RANGES: dict[str, tuple[float, float]] = {
+    "reduction": (1, 2**15),
+    "size": (1, 2**15),
+    "offset": (0, 2**62),
+    "matrix": (0, len(_MATRICES) - 1),
+}
 
 
 def _array(value: Any, count: int, kind: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -275,6 +302,20 @@ def _array(value: Any, count: int, kind: Any, shape: tuple[int, ...]) -> np.ndar
     if len(array) != count:
         raise ValueError("its lists differ in length")
     return array
+
+
+def _check_numbers(grid_s: float, arrays: dict[str, np.ndarray]) -> None:
+    """Numbers that no track has, and whose reading would go wrong later."""
+    if not 0 < grid_s < inf:
+        raise ValueError(f"grid_s is {grid_s:g}")
+    for name in ("face_id", "generation"):
+        if arrays[name].ndim:
+            raise ValueError(f"{name} is no single number")
+    for name, array in arrays.items():
+        low, high = _RANGES.get(name, (-inf, inf))
+        wrong = array[~(np.isfinite(array) & (array >= low) & (array <= high))]
+        if wrong.size:
+            raise ValueError(f"{name} is {wrong[0]}")
 
 
 class TrackWriter:
@@ -320,8 +361,12 @@ class TrackWriter:
         face = cast(Face, self._face)
         assert face is not None, "a track has at least one patch"
         with writing(self._folder):
+            # On the disk before track.json and done.json are, which say that they are whole.
+            _sync(self._planes)
             self._planes.close()
-            np.save(self._folder / "mesh.npy", np.stack(self._meshes))
+            with open(self._folder / "mesh.npy", "wb") as file:
+                np.save(file, np.stack(self._meshes))
+                _sync(file)
         told = {
             "format": FORMAT,
             "face_id": face.face_id,
@@ -343,6 +388,11 @@ class TrackWriter:
 
     def abandon(self) -> None:
         self._planes.close()
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def open_tracks(folder: Path) -> Iterator[Track]:

@@ -126,6 +126,23 @@ def test_a_file_that_changed_is_done_anew(tmp_path: Path) -> None:
     assert todo(index) == (["b"], 2, 1), "faces of a file that is away are as good as ever"
 
 
+@pytest.mark.parametrize("name", ["planes.bin", "mesh.npy", "track.json"])
+@pytest.mark.parametrize("left", [0, 500])
+def test_a_damaged_track_is_cut_anew(name: str, left: int, tmp_path: Path) -> None:
+    """Whoever reads it says to prepare its footage again."""
+    portrait_video(tmp_path / "a.mp4", seconds=0.12)
+    index = Index(tmp_path / "data", tmp_path, [footage("a")])
+    prepared(index)
+    path = index.tracks_folder(index.footage[0]) / "0" / name
+    whole = path.read_bytes()
+    path.write_bytes(whole[:left])
+    assert todo(index) == (["a"], 0, 1)
+    prepared(index)
+    assert path.read_bytes() == whole
+    path.unlink()
+    assert todo(index) == (["a"], 0, 1)
+
+
 def test_killed_half_way_only_the_rest_is_done(tmp_path: Path) -> None:
     index = three(tmp_path)
     before = prepared(Index(index.folder, index.root, index.footage[:2]))
@@ -179,7 +196,7 @@ def test_a_folder_that_cannot_be_written_ends_it(tmp_path: Path) -> None:
 @pytest.mark.full  # three processes, one after the other, each with the face models
 def test_a_process_that_dies_over_a_file_is_no_end(tmp_path: Path) -> None:
     portrait_video(tmp_path / "a.mp4", seconds=0.12)
-    index = Trying(tmp_path / "data", tmp_path, [footage("deadly", file="a.mp4"), footage("a")])
+    index = Trying(tmp_path / "data", tmp_path, [footage("deadly"), footage("a")])
     done = {one.key: result for one, result in prepare(index, index.footage, Settings(), jobs=1)}
     assert {key: len(result.tracks) for key, result in done.items()} == {"deadly": 0, "a": 1}
     assert "ends the whole process" in done["deadly"].failure

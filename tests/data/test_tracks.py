@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -201,6 +202,7 @@ def read_all(folder: Path) -> None:
         ("track.json", b'{"format": 1, "pts_s": [0.0]}', "damaged"),
         ("planes.bin", b"short", "shorter than track.json says"),
         ("mesh.npy", b"no array", "cannot be read"),
+        ("mesh.npy", b"", "cannot be read"),
     ],
 )
 def test_damage_is_told_with_what_to_do(name: str, content: bytes, problem: str, tmp_path: Path) -> None:
@@ -209,6 +211,38 @@ def test_damage_is_told_with_what_to_do(name: str, content: bytes, problem: str,
     with pytest.raises(DataError, match=problem) as caught:
         read_all(tmp_path / "0")
     assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"grid_index": [10**30]}, "too (large|big)|out of"),
+        ({"matrix": [99]}, "matrix is 99"),
+        ({"matrix": [-1]}, "matrix is -1"),
+        ({"offset": [-1]}, "offset is -1"),
+        ({"size": [[10**9, 10**9]]}, "size is 1000000000"),
+        ({"reduction": [0]}, "reduction is 0"),
+        ({"face_id": [3, 4]}, "face_id is no single number"),
+        ({"grid_s": 0}, "grid_s is 0"),
+    ],
+)
+def test_numbers_that_cannot_be_are_damage(change: dict[str, object], problem: str, tmp_path: Path) -> None:
+    track_of(tmp_path / "0", [patch_at(0.0, 0, np.random.default_rng(1))])
+    path = tmp_path / "0" / "track.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(DataError, match=f"damaged .*({problem}).*Prepare its footage again"):
+        read_all(tmp_path / "0")
+
+
+def test_all_of_a_track_is_on_the_disk_before_anything_says_that_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a power cut leaves a track.json beside planes of no length."""
+    kept: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda file: kept.append(os.fstat(file).st_ino))
+    track_of(tmp_path / "0", [patch_at(0.0, 0, np.random.default_rng(1))])
+    order = [(tmp_path / "0" / name).stat().st_ino for name in ("planes.bin", "mesh.npy", "track.json")]
+    assert kept == order
 
 
 def test_lists_of_different_length_are_damage(tmp_path: Path) -> None:
