@@ -34,7 +34,7 @@ such a folder.
 """
 PREPARE = """\
 Finds footage in SOURCE, and cuts its faces into DIR. Run it again to go on where it was stopped: only what is missing
-is done, what was made with other settings, or of a file that changed.
+is done, what was made with other settings, or of a file that changed, and what was damaged.
 
 SOURCE is told by its layout, or by --kind:
 {kinds}
@@ -164,12 +164,18 @@ def _tell(found: Dataset, index: Index, plan: Plan) -> None:
             f"{len(torn)} of {len(index.groups)} groups are in more than one official split (such as {torn[0]}): "
             "results on those splits are about people whom the network was trained on"
         )
+    people = index.torn_identities()
+    if people:
+        warnings.append(
+            f"{len(people)} identities are in more than one group (such as {people[0]}): a network is tested on people "
+            "whom it was trained on. Give all their footage one group"
+        )
     for warning in warnings:
         print(f"warning: {printable(warning)}", file=sys.stderr)
     if plan.kept:
         print(f"{plan.kept} were done before", file=sys.stderr)
     if plan.remade:
-        print(f"{plan.remade} are made anew: with other settings, or of files that changed", file=sys.stderr)
+        print(f"{plan.remade} are made anew: with other settings, of files that changed, or damaged", file=sys.stderr)
 
 
 def _work(index: Index, plan: Plan, settings: Settings, jobs: int) -> int:

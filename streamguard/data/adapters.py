@@ -6,7 +6,7 @@ benchmarks are in benchmarks.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal, cast, get_args
@@ -22,6 +22,7 @@ from .datasets import (
     halves,
     key_of,
     read_table,
+    real_path,
     relative,
     subfolder,
 )
@@ -100,14 +101,22 @@ def read_manifest(path: Path) -> Dataset:
     The label is real, fake, pair (left real, right fake) or still (a real picture).
     """
     footage: list[Footage] = []
+    lines: dict[str, str] = {}
+    twins: list[tuple[str, str]] = []
     for where, row in read_table(path, needed=("file", "label", "group")):
-        label = row["label"]
+        label, file = row["label"], _file_in(row["file"], where)
         if label not in ("real", "fake", "pair", "still"):
             raise DataError(where, f"label must be real, fake, pair or still, not {label!r}")
+        before = lines.setdefault(real_path(path.parent, file), where)
+        if before != where:
+            raise DataError(where, f"{file!r} is the file of {before} too. A file has one row")
+        twin = _file_in(row["twin"], where) if row.get("twin") else ""
+        if twin:
+            twins.append((where, twin))
         method = row.get("method") or UNNAMED
         one = Footage(
-            key=key_of(row["file"]),
-            file=row["file"],
+            key=key_of(file),
+            file=file,
             label="fake" if label == "fake" else "real",
             group=row["group"],
             identity=row.get("identity") or row["group"],
@@ -116,20 +125,21 @@ def read_manifest(path: Path) -> Dataset:
             licence=row.get("licence", ""),
             licence_class=row.get("licence_class", ""),
             split=row.get("split", ""),
-            twin=key_of(row["twin"]) if row.get("twin") else "",
-            still=label == "still" or _is_still(row["file"]),
+            twin=twin,
+            still=label == "still" or _is_still(file),
         )
         if label == "pair":
             footage += halves(one, driver=row.get("driver") or one.identity, method=method)
         else:
             footage.append(one)
+    _check_twins(twins, footage)
     return dataset("manifest", path.parent, footage)
 
 
 def read_folders(source: Path) -> Dataset:
     """Whatever lies below a folder named real or fake. Pictures are stills."""
     named = _named_groups(source)
-    footage, guessed = [], 0
+    footage, guessed, twins = [], 0, []
     for path in files_below(source, VIDEO_SUFFIXES | STILL_SUFFIXES):
         file = relative(path, source)
         label, place = _label_of(file)
@@ -138,6 +148,10 @@ def read_folders(source: Path) -> Dataset:
         row = named.get(file, {})
         group = row.get("group") or _guessed_group(place)
         guessed += "group" not in row
+        where = f"{source / GROUPS}, {file}"
+        twin = _file_in(row["twin"], where) if row.get("twin") else ""
+        if twin:
+            twins.append((where, twin))
         footage.append(
             Footage(
                 key=key_of(file),
@@ -150,11 +164,12 @@ def read_folders(source: Path) -> Dataset:
                 licence="",
                 licence_class="",
                 split=row.get("split", ""),
-                twin=key_of(row["twin"]) if row.get("twin") else "",
+                twin=twin,
                 still=_is_still(file),
             )
         )
     _check_named(source, named, {one.file for one in footage})
+    _check_twins(twins, footage)
     return dataset("folders", source, footage, _guess_warnings(guessed, len(footage)))
 
 
@@ -212,7 +227,7 @@ def _named_groups(source: Path) -> dict[str, dict[str, str]]:
     path = source / GROUPS
     if not path.is_file():
         return {}
-    return {row["file"]: row for _, row in read_table(path, needed=("file", "group"))}
+    return _rows_by_file(path)
 
 
 def _check_named(source: Path, named: dict[str, dict[str, str]], files: set[str]) -> None:
@@ -222,9 +237,38 @@ def _check_named(source: Path, named: dict[str, dict[str, str]], files: set[str]
         raise DataError(str(source / GROUPS), f"names {unknown[0]!r}, which is not among the {len(files)} files here")
 
 
+def _file_in(text: str, where: str) -> str:
+    """A file that a table names, always written the same way."""
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or not path.name:
+        raise DataError(where, f"{text!r} must be a file below the root, as in videos/a.mp4")
+    if not text.isprintable():
+        raise DataError(where, f"{text!a} cannot be printed on one line. Rename the file")
+    return path.as_posix()
+
+
+def _check_twins(twins: Iterable[tuple[str, str]], footage: Iterable[Footage]) -> None:
+    """Each with the place where it is named. A twin that is lost would be missed by nobody."""
+    genuine = {one.file for one in footage if one.label == "real"}
+    for where, twin in twins:
+        if twin not in genuine:
+            raise DataError(where, f"its twin {twin!r} is no real footage here. Name its file as in the column file")
+
+
+def _rows_by_file(table: Path) -> dict[str, dict[str, str]]:
+    """Of a table that says whose the files are. One that is named twice would be in either group."""
+    found: dict[str, dict[str, str]] = {}
+    for where, row in read_table(table, needed=("file", "group")):
+        file = _file_in(row["file"], where)
+        if file in found:
+            raise DataError(where, f"{file!r} is named above already")
+        found[file] = row
+    return found
+
+
 def regrouped(index: Index, table: Path) -> Index:
     """With groups of a table's own (columns: file, group), for footage whose layout says something else."""
-    groups = {row["file"]: row["group"] for _, row in read_table(table, needed=("file", "group"))}
+    groups = {file: row["group"] for file, row in _rows_by_file(table).items()}
     unknown = sorted(groups.keys() - {footage.file for footage in index.footage})
     if unknown:
         raise DataError(str(table), f"names {unknown[0]!r}, which is no file of this footage")

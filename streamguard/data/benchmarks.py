@@ -79,7 +79,7 @@ def read_ffpp(root: Path, compression: str | None = None) -> Dataset:
                     identity,
                     method=method,
                     split=split,
-                    twin="" if twin is None else key_of(relative(twin, root)),
+                    twin="" if twin is None else relative(twin, root),
                 )
             )
     if not found:
@@ -173,7 +173,7 @@ def read_celebdf2(root: Path) -> Dataset:
                     dataset="celebdf2",
                     licence="Terms to Use Celeb-DF",
                     split="" if not test else "test" if (name.casefold(), path.stem) in test else "train",
-                    twin="" if twin is None else key_of(relative(twin, root)),
+                    twin="" if twin is None else relative(twin, root),
                 )
             )
     return dataset("celebdf2", root, found, warnings)
@@ -231,7 +231,7 @@ def read_dfdc(root: Path) -> Dataset:
                     dataset="dfdc",
                     licence="DFDC competition rules",
                     split=split,
-                    twin="" if twin is None else key_of(relative(twin, root)),
+                    twin="" if twin is None else relative(twin, root),
                 )
             )
     warnings = ["DFDC does not tell who its actors are: one actor may be in several groups, and in several splits"]
@@ -284,7 +284,7 @@ def read_deeperforensics(root: Path, reals: Path | None = None, compression: str
             dataset="deeperforensics",
             licence="DeeperForensics-1.0 terms of use",
             split=split_of[target],
-            twin=key_of(relative(originals[target], top)) if target in originals else "",
+            twin=relative(originals[target], top) if target in originals else "",
         )
         for method, path, target, source in fakes
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -33,12 +34,14 @@ class Dataset:
 
 
 def dataset(kind: str, root: Path, footage: Iterable[Footage], warnings: Iterable[str] = ()) -> Dataset:
-    """With keys made unique, twins that are not there forgotten, and in a fixed order."""
+    """With keys made unique, and in a fixed order. The twins that it is given are files: of those that are not there
+    nothing is kept, of the others the key."""
     kept = _unique_keys(sorted(footage, key=lambda one: (one.file, one.side)))
-    genuine = {one.key for one in kept if one.label == "real"}
-    kept = [one if not one.twin or one.twin in genuine else replace(one, twin="") for one in kept]
     if not kept:
         raise DataError(str(root), f"holds no footage of the layout {kind}")
+    _refuse_links(root, kept)
+    genuine = {one.file: one.key for one in kept if one.label == "real"}
+    kept = [replace(one, twin=genuine.get(one.twin, "")) for one in kept]
     return Dataset(kind=kind, root=root.resolve(), footage=tuple(kept), warnings=tuple(warnings))
 
 
@@ -55,11 +58,16 @@ def _unique_keys(footage: list[Footage]) -> list[Footage]:
         for one in footage
         if many[one.key.casefold()] > 1
     }
-    # Of a fake whose twin's key is shared, nobody can say which of the files that was: unless it is the same file.
-    return [
-        replace(one, key=marked.get((one.file, one.key), one.key), twin=marked.get((one.file, one.twin), one.twin))
-        for one in footage
-    ]
+    return [replace(one, key=marked.get((one.file, one.key), one.key)) for one in footage]
+
+
+def _refuse_links(root: Path, footage: Iterable[Footage]) -> None:
+    """One file under two names would be in two groups, or have two labels."""
+    seen: dict[str, str] = {}
+    for one in footage:
+        before = seen.setdefault(real_path(root, one.file), one.file)
+        if before != one.file:
+            raise DataError(str(root), f"{one.file!r} and {before!r} are one file. Keep one of the two")
 
 
 def halves(pair: Footage, *, driver: str, method: str) -> list[Footage]:
@@ -68,7 +76,7 @@ def halves(pair: Footage, *, driver: str, method: str) -> list[Footage]:
         pair, key=f"{pair.key}-left", side="left", label="real", identity=driver, method="", twin="", still=False
     )
     right = replace(
-        pair, key=f"{pair.key}-right", side="right", label="fake", method=method, twin=left.key, still=False
+        pair, key=f"{pair.key}-right", side="right", label="fake", method=method, twin=pair.file, still=False
     )
     return [left, right]
 
@@ -127,6 +135,11 @@ def subfolder(folder: Path, name: str) -> Path | None:
         return None
     found = sorted(path for path in folder.iterdir() if path.name.casefold() == name.casefold() and path.is_dir())
     return found[0] if found else None
+
+
+def real_path(root: Path, file: str) -> str:
+    """Where links lead. Any text will do for a file that is not there."""
+    return os.path.realpath(root / file)
 
 
 def relative(path: Path, root: Path) -> str:

@@ -147,6 +147,13 @@ class Index:
             splits[footage.group].add(footage.split)
         return tuple(sorted(group for group, names in splits.items() if len(names) > 1))
 
+    def torn_identities(self) -> tuple[str, ...]:
+        """Whose face is seen in footage of several groups. Such groups should be one."""
+        groups = defaultdict(set)
+        for footage in self.footage:
+            groups[footage.identity].add(footage.group)
+        return tuple(sorted(identity for identity, names in groups.items() if identity and len(names) > 1))
+
     def folds(self, count: int, seed: int = 0) -> list[set[str]]:
         """All groups in `count` sets that are about equally rich in each label, method and kind of footage.
 
@@ -202,8 +209,10 @@ class Index:
         return {key: 1.0 if one is None else max(1.0, one.kept_s) for key, one in done.items()}
 
     def _check(self) -> None:
-        """What no reader should have to ask: keys are unique folder names, files stay below root, twins exist."""
+        """What no reader should have to ask: keys are unique folder names, files stay below root and are there once,
+        or as two halves, twins exist."""
         seen: dict[str, Footage] = {}
+        sides: dict[PurePosixPath, list[Footage]] = defaultdict(list)
         for footage in self.footage:
             key, path = footage.key, PurePosixPath(footage.file)
             if key != safe_key(key):
@@ -220,6 +229,12 @@ class Index:
             if (footage.method == "") != (footage.label == "real"):
                 raise DataError(str(self.folder), f"{key}: a fake has a method, and real footage has none")
             seen[key.casefold()] = footage
+            for other in sides[path]:
+                if footage.side == other.side or "whole" in (footage.side, other.side):
+                    raise DataError(
+                        str(self.folder), f"{other.key} and {key} are one file, {footage.file!r}: it belongs there once"
+                    )
+            sides[path].append(footage)
         for footage in self.footage:
             if not footage.twin:
                 continue

@@ -146,6 +146,16 @@ def test_an_untouched_face_and_a_torn_group_are_told(tmp_path: Path, capsys: pyt
     assert "official split test: 1 clips of 1 groups" in said.out
 
 
+def test_one_person_in_two_groups_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = ["a.mp4\treal\tg\tanna", "b.mp4\treal\th\tanna", "c.mp4\treal\th\tcid"]
+    (tmp_path / "manifest.tsv").write_text("\n".join(["file\tlabel\tgroup\tidentity", *rows]))
+    monkeypatch.setattr(data, "_work", lambda index, *_: 0)
+    assert main(["data", "prepare", str(tmp_path), "--out", str(tmp_path / "data")]) == 0
+    assert "warning: 1 identities are in more than one group (such as anna)" in capsys.readouterr().err
+
+
 def test_another_dataset_does_not_take_the_folder_of_the_first(
     prepared: tuple[Path, int, str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -382,13 +382,62 @@ def test_a_manifest_says_all(video: Path, tmp_path: Path) -> None:
         ("file\tlabel\tgroup\na.mp4\tgenuine\tg\n", "line 2.*label must be real, fake, pair or still, not 'genuine'"),
         ("file\tlabel\tgroup\na.mp4\treal\t\n", "line 2.*group is empty"),
         ("file\tlabel\tgroup\n", "no footage"),
-        ("file\tlabel\tgroup\n../a.mp4\treal\tg\n", "below the root"),
+        ("file\tlabel\tgroup\n../a.mp4\treal\tg\n", "line 2: '../a.mp4' must be a file below the root"),
+        ("file\tlabel\tgroup\n.\treal\tg\n", r"line 2: '\.' must be a file below the root"),
+        ("file\tlabel\tgroup\n/\treal\tg\n", "line 2: '/' must be a file below the root"),
+        ("file\tlabel\tgroup\na\0.mp4\treal\tg\n", r"line 2: 'a\\x00.mp4' cannot be printed"),
+        (
+            "file\tlabel\tgroup\na.mp4\treal\tg\n./a.mp4\tfake\th\n",
+            "line 3: 'a.mp4' is the file of .*manifest.tsv, line 2 too",
+        ),
+        (
+            "file\tlabel\tgroup\ttwin\na.mp4\treal\tg\t\nf.mp4\tfake\tg\taa.mp4\n",
+            "line 3: its twin 'aa.mp4' is no real footage here",
+        ),
+        (
+            "file\tlabel\tgroup\ttwin\ne.mp4\tfake\tg\t\nf.mp4\tfake\tg\te.mp4\n",
+            "line 3: its twin 'e.mp4' is no real footage here",
+        ),
     ],
 )
 def test_a_manifest_that_does_not_say_enough_is_refused(table: str, problem: str, tmp_path: Path) -> None:
     (tmp_path / "manifest.tsv").write_text(table)
     with pytest.raises(DataError, match=problem):
         read_dataset(tmp_path).index(tmp_path)
+
+
+def test_a_twin_is_a_file_whatever_else_bears_its_name(tmp_path: Path) -> None:
+    """A thumbnail beside a video has its stem, and so has a second version of it."""
+    rows = ["a.mp4\treal\tg\t", "a.png\tstill\tg\t", "f.mp4\tfake\tg\t./a.mp4", "p.mp4\tpair\tg\t", "p.mov\tpair\tg\t"]
+    (tmp_path / "manifest.tsv").write_text("\n".join(["file\tlabel\tgroup\ttwin", *rows]))
+    index = read_dataset(tmp_path).index(tmp_path / "data")
+    file_of = {one.key: one.file for one in index.footage}
+    assert {one.file: file_of[one.twin] for one in index.footage if one.label == "fake"} == {
+        "f.mp4": "a.mp4",
+        "p.mp4": "p.mp4",
+        "p.mov": "p.mov",
+    }
+
+
+def test_a_link_to_a_file_is_no_second_file(video: Path, tmp_path: Path) -> None:
+    """It would be in two groups, or real and fake."""
+    root = tree(tmp_path, video, ["real/a.mp4", "fake/b.mp4"])
+    (root / "fake" / "c.mp4").symlink_to(root / "real" / "a.mp4")
+    with pytest.raises(DataError, match=r"'real/a\.mp4' and 'fake/c\.mp4' are one file"):
+        read_dataset(root, "folders")
+    (root / "manifest.tsv").write_text("file\tlabel\tgroup\nreal/a.mp4\treal\tg\nfake/c.mp4\tfake\th\n")
+    with pytest.raises(DataError, match=r"line 3: 'fake/c\.mp4' is the file of .*, line 2 too"):
+        read_dataset(root)
+
+
+def test_groups_tsv_names_a_file_once_and_twins_that_are_there(video: Path, tmp_path: Path) -> None:
+    root = tree(tmp_path, video, ["real/a.mp4", "fake/b.mp4"])
+    (root / "groups.tsv").write_text("file\tgroup\nreal/a.mp4\tx\n./real/a.mp4\ty\n")
+    with pytest.raises(DataError, match=r"line 3: 'real/a\.mp4' is named above already"):
+        read_dataset(root)
+    (root / "groups.tsv").write_text("file\tgroup\ttwin\nfake/b.mp4\tx\treal/aa.mp4\n")
+    with pytest.raises(DataError, match=r"groups.tsv, fake/b.mp4: its twin 'real/aa.mp4' is no real footage here"):
+        read_dataset(root)
 
 
 def test_files_that_differ_in_their_ending_only_keep_keys_of_their_own(video: Path, tmp_path: Path) -> None:

@@ -42,6 +42,9 @@ def test_what_is_saved_is_opened_again(tmp_path: Path) -> None:
         ([footage("a", file="/etc/x.mp4")], "below the root"),
         ([footage("a", file="../x.mp4")], "below the root"),
         ([footage("a", group="")], "no group"),
+        ([footage("a"), footage("b", file="./a.mp4")], "a and b are one file, './a.mp4'"),
+        ([footage("a"), footage("b", file="a.mp4", side="left")], "a and b are one file"),
+        ([footage("a", file="p.mp4", side="left"), footage("b", file="p.mp4", side="left")], "a and b are one file"),
         ([footage("a", file="line\nbreak.mp4")], r"file 'line\\nbreak.mp4' cannot be printed"),
         ([footage("a", file="\udcff.mp4")], r"file '\\udcff.mp4' cannot be printed"),
         ([footage("a", label="fake", method="")], "a fake has a method"),
@@ -86,6 +89,12 @@ def test_a_key_is_a_folder_name_and_stays_what_it_is(text: str) -> None:
     assert 0 < len(key) <= LONGEST_KEY
     assert Path(key).name == key
     assert key not in (".", "..")
+
+
+def test_people_in_two_groups_are_named() -> None:
+    some = [footage("a", group="g", identity="anna"), footage("b", group="h", identity="anna")]
+    some += [footage("c", group="h", identity=""), footage("d", group="g", identity="")]
+    assert index_of(*some).torn_identities() == ("anna",)
 
 
 # Groups: whatever is split is split by them.
@@ -205,8 +214,8 @@ def test_the_halves_of_a_pair_are_the_halves_of_each_picture(tmp_path: Path) -> 
     pair_video(tmp_path / "pair.mp4", seconds=0.2)
     whole = footage("whole", file="pair.mp4")
     left, right = replace(whole, key="l", side="left"), replace(whole, key="r", side="right")
-    index = Index(tmp_path, tmp_path, [whole, left, right])
-    for full, one, other in zip(*(frames_of(index, some) for some in index.footage), strict=True):
+    index = Index(tmp_path, tmp_path, [left, right])
+    for full, one, other in zip(*(frames_of(index, some) for some in (whole, left, right)), strict=True):
         assert (one.pts_s, other.pts_s) == (full.pts_s, full.pts_s)
         assert (one.picture.y == full.picture.y[:, :360]).all()
         assert (other.picture.y == full.picture.y[:, 360:]).all()
