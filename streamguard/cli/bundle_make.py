@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shlex
 import sys
@@ -163,7 +162,7 @@ def new(args: argparse.Namespace) -> None:
 
 def trained(args: argparse.Namespace) -> None:
     from ..training.recipe import read_recipe
-    from ..training.train import GROUPS, RECIPE, WEIGHTS
+    from ..training.train import GROUPS, RECIPE, WEIGHTS, read_groups
 
     _check_account(args)
     _check_out(args.out)
@@ -183,7 +182,7 @@ def trained(args: argparse.Namespace) -> None:
         data=args.data or "not said",
         licence=args.licence or "not said",
         commit=args.commit or "none",
-        held_out=_held_out(args.run / GROUPS),
+        held_out=read_groups(args.run / GROUPS, "RUN").held_out,
         making=Making(span=recipe.net.span if recipe.entry.recipe == "square" else 2.0, store=args.store),
         progress=_progress(),
     )
@@ -224,14 +223,6 @@ def _commit(text: str) -> str:
     if re.fullmatch("[0-9a-f]{7,40}", text) is None:
         raise argparse.ArgumentTypeError(f"must be 7 to 40 hexadecimal digits, not {text!r}")
     return text
-
-
-def _held_out(path: Path) -> list[str]:
-    try:
-        groups = json.loads(path.read_text(encoding="utf-8"))["held_out"]
-    except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise ConfigError("RUN", f"{path} does not say who was held out: {' '.join(str(exc).split())}") from exc
-    return [str(group) for group in groups]
 
 
 def _check_account(args: argparse.Namespace) -> None:

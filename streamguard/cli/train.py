@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ..training.train import Groups
 
 LINE_EVERY_S = 10.0
+MOST_STEPS = 1_000_000_000
+"""What a recipe takes for one stage: it must be read again to resume."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -51,7 +53,9 @@ def add_parser(subparsers: Subparsers) -> None:
     )  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in OUT")
     limit = parser.add_mutually_exclusive_group()
-    limit.add_argument("--minutes", type=float, metavar="M", help="be done by then: stages are cut short together")
+    limit.add_argument(
+        "--minutes", type=float, metavar="M", help="be done by then, resumed or not: stages are cut short"
+    )
     limit.add_argument("--steps", type=int, metavar="N", help="so many in all: stages keep their shares")
     parser.add_argument("--threads", type=int, metavar="N", help="for computing (PyTorch's own choice by default)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that make pairs (the recipe's by default)")
@@ -98,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     if math.isfinite(auc):
         print(f"AUC of pseudo-fakes of people who were not trained on: {auc:.3f} (no measure of a detector)")
     print("\nNext:")
-    print(f"  {_bundle_command(recipe, args.out)}")
+    print(f"  {_bundle_command(args.out)}")
     return 0
 
 
@@ -117,12 +121,14 @@ def _begin(args: argparse.Namespace, index: Index) -> tuple[Recipe, Groups]:
         return _with_workers(recipe, args), groups
     if args.recipe is None:
         raise ConfigError("RECIPE", "is needed, unless a training is resumed")
-    recipe = read_recipe(args.recipe, args.changes)
-    if args.seed is not None:
-        recipe = replace(recipe, seed=args.seed)
+    # As a change of the recipe, which checks it.
+    seed = [] if args.seed is None else [f"seed={args.seed}"]
+    recipe = read_recipe(args.recipe, [*args.changes, *seed])
     if args.steps is not None:
         if args.steps < len(recipe.stages):
             raise ConfigError("--steps", f"must be at least 1 for each of the {len(recipe.stages)} stages")
+        if args.steps > MOST_STEPS:
+            raise ConfigError("--steps", f"must be at most {MOST_STEPS}")
         recipe = with_steps(recipe, args.steps)
     return _with_workers(recipe, args), groups_for(index, recipe, _held_out(args, index))
 
@@ -187,8 +193,6 @@ def _teller() -> Callable[[dict[str, Any]], None]:
     return tell
 
 
-def _bundle_command(recipe: Recipe, out: Path) -> str:
-    options = "".join(f" --option {shlex.quote(f'{name}={value}')}" for name, value in recipe.net.options.items())
-    span = f" --span {recipe.net.span:g}" if recipe.entry.recipe == "square" else ""
-    weights = shlex.quote(str(out / "weights.safetensors"))
-    return f"streamguard bundle new {recipe.net.name} BUNDLE --weights {weights}{options}{span}"
+def _bundle_command(out: Path) -> str:
+    """`bundle new` would lose who was held out."""
+    return f"streamguard bundle trained {shlex.quote(str(out))} BUNDLE"

@@ -15,7 +15,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from ..data.index import Index
 from ..errors import CheckpointError, ConfigError, DataError, TrainingError
 from ..nets.gml_s import GmlS
 from ..nets.texture import TextureHead
+from ..strict import Refuse, added, build, read_json, shown
 from ..weights.load import save_weights
 from .batches import Ahead, Batch, Batches
 from .checkpoint import checkpoints, load_checkpoint, save_checkpoint
@@ -53,21 +54,63 @@ class Groups:
     monitored: tuple[str, ...]
     """Looked at while training runs."""
     held_out: tuple[str, ...]
-    """Not touched."""
+    """Not touched, here and by the trainings of the weights that it began from."""
+    seen_before: tuple[str, ...] | None = added(())
+    """Whom the weights that it began from were trained on; None: nobody knows, and so nobody counts as held out."""
 
     def as_text(self) -> str:
-        return json.dumps({name: list(getattr(self, name)) for name in self.__slots__}, indent=1)
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def of_text(cls, text: str | bytes, refuse: Refuse) -> Groups:
+        data = text.encode() if isinstance(text, str) else text
+        return build(cls, read_json(data, "", refuse), refuse)
 
 
 def groups_for(index: Index, recipe: Recipe, held_out: Iterable[str]) -> Groups:
-    """DataError for a group that is not there."""
+    """DataError for a group that is not there; ConfigError if the weights to begin from were trained on someone who
+    shall be held out. Where nobody knows whom they were trained on, `held_out` stays empty: it is a promise."""
     held = {footage.group for footage in index.of_groups(held_out)}
+    seen_before = _seen_before(Path(recipe.init.file), held) if recipe.init.kind == "weights" else ()
     rest = [group for group in index.groups if group not in held]
     if not rest:
         raise DataError(str(index.folder), "all groups are held out: there is nobody to train on")
     monitored = monitored_groups(index, rest, recipe)
     trained = tuple(group for group in rest if group not in set(monitored))
-    return Groups(trained=trained, monitored=tuple(monitored), held_out=tuple(sorted(held)))
+    promised = () if seen_before is None else tuple(sorted(held))
+    return Groups(trained=trained, monitored=tuple(monitored), held_out=promised, seen_before=seen_before)
+
+
+def read_groups(path: Path, key: str) -> Groups:
+    """What a training wrote as groups.json. ConfigError of `key` for anything else."""
+
+    def refuse(where: str, problem: str) -> ConfigError:
+        why = f"{where}: {problem}" if where else problem
+        return ConfigError(key, f"{path} does not say who was trained on and who was held out ({why})")
+
+    try:
+        data = path.read_bytes()
+    except OSError as exc:
+        raise refuse("", f"cannot be read: {exc.strerror}") from exc
+    return Groups.of_text(data, refuse)
+
+
+def _seen_before(weights: Path, held: set[str]) -> tuple[str, ...] | None:
+    """Whom these weights were trained on, as the groups.json beside them says; None if nobody knows."""
+    path = weights.parent / GROUPS
+    if not path.exists():
+        return None
+    groups = read_groups(path, "recipe: init.file")
+    known = {*groups.trained, *(groups.seen_before or ())}
+    seen = sorted(known & held)
+    if seen:
+        names = ", ".join(shown(name) for name in seen[:3]) + (", ..." if len(seen) > 3 else "")
+        raise ConfigError(
+            "recipe: init.file",
+            f"{weights} was trained on {len(seen)} of the {len(held)} groups that shall be held out ({names}): "
+            "begin from weights that never saw them, or hold out others",
+        )
+    return None if groups.seen_before is None else tuple(sorted(known))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +141,17 @@ class Training:
         clock: Callable[[], float] = time.monotonic,
         tell: Callable[[Line], None] = lambda line: None,
     ) -> None:
-        """`minutes`: stages end early if their share of these is over. `tell` hears every line of the log."""
+        """`minutes`: stages end early if their share of these is over; a resumed training keeps those that it was
+        begun with, unless it is given others. `tell` hears every line of the log."""
         self.recipe, self.groups = recipe, groups
         self._index, self._out, self._ranks, self._clock, self._tell = index, out, ranks, clock, tell
-        self._budget_s = math.inf if minutes is None else 60 * minutes
+        self._minutes = minutes
+        if groups.seen_before is None and ranks.first:
+            _log.warning(
+                "nobody knows whom %s was trained on (no groups.json beside it tells): nobody counts as held out, "
+                "and no bundle of this training will say that it never saw someone",
+                recipe.init.file,
+            )
         torch.manual_seed(recipe.seed)
         net = build_net(recipe)
         self.objective = Objective(net, recipe.loss, freeze_norms=recipe.init.freeze_norms).to(ranks.device)
@@ -124,6 +174,7 @@ class Training:
         """As they were fitted."""
         if resume:
             self._resume()
+        self._budget_s = math.inf if self._minutes is None else 60 * self._minutes
         self._module: nn.Module = self.objective
         if ranks.count > 1:
             from torch.nn.parallel import DistributedDataParallel  # seconds to import, and seldom needed
@@ -290,6 +341,7 @@ class Training:
         state = {
             "recipe": recipe_as_text(self.recipe),
             "groups": self.groups.as_text(),
+            "minutes": self._minutes,
             "step": self._step,
             "stage": self._stage,
             "stage_step": self._stage_step,
@@ -311,13 +363,15 @@ class Training:
         path = found[-1]
         state = load_checkpoint(path)
         try:
-            self._take(state)
+            self._take(state, path)
         except (KeyError, ValueError, TypeError, RuntimeError, IndexError) as exc:
             raise CheckpointError(str(path), "", f"does not fit this training ({exc})") from exc
 
-    def _take(self, state: dict[str, Any]) -> None:
-        if json.loads(state["groups"]) != json.loads(self.groups.as_text()):
+    def _take(self, state: dict[str, Any], path: Path) -> None:
+        if _groups_in(state, path) != self.groups:
             raise ValueError("it was begun with other groups")
+        if self._minutes is None:
+            self._minutes = state.get("minutes")  # checkpoints of before say nothing of it
         self._step, self._stage, self._stage_step = state["step"], state["stage"], state["stage_step"]
         self._before_s, self._stage_before_s = state["seconds"], state["stage_before_s"]
         self._last_look = state["last_look"]
@@ -344,10 +398,16 @@ def begun(out: Path) -> tuple[Recipe, Groups]:
         raise ConfigError("--resume", f"there is no checkpoint in {out}")
     state = load_checkpoint(found[-1])
     try:
-        groups = {name: tuple(names) for name, names in json.loads(state["groups"]).items()}
-        return recipe_from_text(state["recipe"]), Groups(**groups)
+        return recipe_from_text(state["recipe"]), _groups_in(state, found[-1])
     except (KeyError, ValueError, TypeError, AttributeError) as exc:
         raise CheckpointError(str(found[-1]), "", f"is damaged ({exc})") from exc
+
+
+def _groups_in(state: Mapping[str, Any], path: Path) -> Groups:
+    def refuse(where: str, problem: str) -> CheckpointError:
+        return CheckpointError(str(path), f"groups {where}", problem)
+
+    return Groups.of_text(state["groups"], refuse)
 
 
 def _precision(recipe: Recipe, ranks: Ranks) -> torch.dtype:

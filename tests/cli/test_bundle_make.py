@@ -100,7 +100,7 @@ def trained_run(folder: Path) -> Path:
     folder.mkdir()
     recipe = read_recipe("gml-s", ["net.span=1.5", "net.options.size_px=96"])
     (folder / "recipe.toml").write_text(recipe_as_text(recipe))
-    (folder / "groups.json").write_text('{"trained": ["ann"], "held_out": ["cid", "bob"]}')
+    (folder / "groups.json").write_text('{"trained": ["ann"], "monitored": [], "held_out": ["cid", "bob"]}')
     for name in ("stage-1.safetensors", "weights.safetensors"):
         (folder / name).touch()
     return folder
@@ -127,9 +127,30 @@ def test_trained_names_what_a_run_lacks(asked: Asked, tmp_path: Path, capsys: py
     assert "stage-7.safetensors does not exist; there is stage-1.safetensors, weights.safetensors" in (
         capsys.readouterr().err
     )
-    (run / "groups.json").write_text("{}")
+    (run / "groups.json").unlink()
     assert main(["bundle", "trained", str(run), "out"]) == 2
-    assert "groups.json does not say who was held out" in capsys.readouterr().err
+    assert "groups.json does not say who was trained on and who was held out (cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("groups", "why"),
+    [
+        ("{}", "trained: missing"),
+        ("anna", "not JSON"),
+        ('{"trained": [], "monitored": [], "held_out": null}', "held_out: must be a list, not null"),
+        ('{"trained": [], "monitored": [], "held_out": "anna"}', 'held_out: must be a list, not "anna"'),
+        ('{"trained": [], "monitored": [], "held_out": [1]}', "held_out.0: must be text, not 1"),
+    ],
+)
+def test_trained_refuses_groups_that_are_none(
+    asked: Asked, tmp_path: Path, capsys: pytest.CaptureFixture[str], groups: str, why: str
+) -> None:
+    run = trained_run(tmp_path / "run")
+    (run / "groups.json").write_text(groups)
+    assert main(["bundle", "trained", str(run), "out"]) == 2
+    told = capsys.readouterr().err
+    assert f"RUN: {run / 'groups.json'} does not say who was trained on and who was held out ({why}" in told
+    assert not asked.name
 
 
 @pytest.mark.parametrize("weights", [[], ["--weights", "mine.safetensors"]])

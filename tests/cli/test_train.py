@@ -73,8 +73,7 @@ def test_training_leaves_weights_and_says_what_is_next(
     assert "stem.weight" in read_safetensors(weights)
     assert f"wrote {weights}: 4 steps" in out
     assert "no measure of a detector" in out
-    assert f"streamguard bundle new gml-s BUNDLE --weights {weights}" in out
-    assert "--option size_px=32 --option width=0.1 --option motion=none --span 1.5" in out
+    assert out.endswith(f"\nNext:\n  streamguard bundle trained {tmp_path / 'out'} BUNDLE\n")
     assert "4 groups to train on, 2 to look at meanwhile, 2 held out; 4 steps in 1 stages on cpu" in errors
     assert "step      4" in errors
     assert "seed = 3" in (tmp_path / "out" / "recipe.toml").read_text()
@@ -84,6 +83,21 @@ def test_groups_of_a_file_are_held_out(train: Train, tmp_path: Path) -> None:
     (tmp_path / "groups").write_text("p01\np03\n\n")
     assert train("--groups-out", str(tmp_path / "groups"), "--steps", "1") == 0
     assert '"held_out": [\n  "p01",\n  "p03"\n ]' in (tmp_path / "out" / "groups.json").read_text()
+
+
+def test_weights_that_saw_who_shall_be_held_out_are_refused_before_anything_is_written(
+    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = tmp_path / "before"
+    before.mkdir()
+    (before / "groups.json").write_text('{"trained": ["p01", "p02"], "monitored": [], "held_out": ["p03"]}')
+    (tmp_path / "groups").write_text("p01\np03\n")
+    weights = before / "weights.safetensors"
+    given = ["--set", "init.kind=weights", "--set", f"init.file={weights}", "--groups-out", str(tmp_path / "groups")]
+    assert train(*given) == 2
+    told = capsys.readouterr().err
+    assert f"recipe: init.file: {weights} was trained on 1 of the 2 groups that shall be held out (p01)" in told
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -123,6 +137,11 @@ def test_signal_ends_with_a_checkpoint_that_is_gone_on_from(
         (["--set", "net.colour=1"], "recipe: net.colour: there is no such key"),
         (["--minutes", "0"], "--minutes: must be more than 0"),
         (["--steps", "0"], "--steps: must be at least 1"),
+        (["--steps", "9" * 400], "--steps: must be at most 1000000000"),
+        (["--seed", "-1"], "recipe: seed: must be 0 to"),
+        (["--seed", "9" * 23], "recipe: seed: must be 0 to"),
+        (["--set", "seed=2020-01-01"], "recipe: seed: must be a whole number, not a date"),
+        (["--set", "stages.*.kinds={blue=1e308, green=1e308}"], "recipe: stages.0.kinds.blue: must be 0 to"),
         (["--threads", "0"], "--threads: must be at least 1"),
         (["--workers", "-1"], "--workers: must be 0 to 256"),
         (["--resume"], "RECIPE: is that of the training in OUT already"),

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,11 @@ from streamguard.data.index import Index
 from streamguard.errors import CheckpointError, ConfigError, DataError, TrainingError
 from streamguard.nets.registry import ENTRIES
 from streamguard.training import fakes
-from streamguard.training.checkpoint import checkpoints, load_checkpoint
+from streamguard.training.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from streamguard.training.ranks import Ranks, open_ranks
 from streamguard.training.recipe import Recipe, recipe_from_text
 from streamguard.training.train import Outcome, Training, begun, groups_for
-from streamguard.weights.load import load_weights
+from streamguard.weights.load import load_weights, save_weights
 
 from .prepared import Person, blue, people, prepared
 
@@ -124,6 +125,7 @@ def test_folder_holds_all_that_came_of_it(index: Index, tmp_path: Path) -> None:
     assert recipe_from_text((tmp_path / "recipe.toml").read_text()) == recipe("stages.0.steps=3", "stages.1.steps=2")
     groups = json.loads((tmp_path / "groups.json").read_text())
     assert groups["held_out"] == ["p00"]
+    assert groups["seen_before"] == []
     assert sorted(group for names in groups.values() for group in names) == sorted(index.groups)
     assert [line["step"] for line in log(tmp_path)] == [1, 2, 3, 4, 5]
     assert [line["stage"] for line in log(tmp_path)] == [0, 0, 0, 1, 1]
@@ -246,6 +248,31 @@ def test_stages_share_the_minutes_by_what_they_compute(index: Index, tmp_path: P
     assert log(tmp_path)[stages.count(0) - 1]["lr"] < 0.1 * recipe().stages[0].lr, "and each cools down in its time"
 
 
+@pytest.mark.parametrize(("given", "seconds"), [({}, 12), ({"minutes": 0.4}, 24)])
+def test_resumed_training_keeps_to_its_minutes_unless_it_is_given_others(
+    index: Index, tmp_path: Path, given: dict[str, float], seconds: float
+) -> None:
+    tenths = iter(range(1_000_000))
+    changes = ["stages.0.steps=100", "stages.1.steps=50", "data.monitor_groups=0"]
+    clock = lambda: 0.1 * next(tenths)  # noqa: E731
+    training(index, tmp_path, *changes, minutes=0.2, clock=clock).run(after(3))
+    outcome = training(index, tmp_path, *changes, resume=True, clock=clock, **given).run()
+    assert outcome.finished
+    assert outcome.seconds == pytest.approx(seconds, rel=0.25)
+
+
+def test_checkpoint_of_before_minutes_were_kept_is_gone_on_from(index: Index, tmp_path: Path) -> None:
+    made = training(index, tmp_path, *SHORT)
+    made.run(after(2))
+    state = load_checkpoint(tmp_path / "checkpoint-2.pt")
+    del state["minutes"]
+    groups = json.loads(state["groups"])
+    del groups["seen_before"]
+    save_checkpoint(tmp_path, 2, {**state, "groups": json.dumps(groups)})
+    assert begun(tmp_path) == (made.recipe, made.groups)
+    assert run(index, tmp_path, *SHORT, resume=True).step == 7
+
+
 def test_loss_that_is_no_number_stops_and_names_the_step(index: Index, tmp_path: Path) -> None:
     made = training(index, tmp_path)
     with torch.no_grad():
@@ -263,6 +290,62 @@ def test_held_out_groups_are_named_and_known(index: Index) -> None:
         groups_for(index, recipe(), ["nobody"])
     with pytest.raises(DataError, match="all groups are held out"):
         groups_for(index, recipe(), index.groups)
+
+
+def from_weights(folder: Path) -> Recipe:
+    return recipe("init.kind=weights", f"init.file={folder / 'weights.safetensors'}")
+
+
+def write_groups(folder: Path, **groups: Any) -> Path:
+    folder.mkdir()
+    (folder / "groups.json").write_text(json.dumps({"trained": [], "monitored": [], "held_out": [], **groups}))
+    return folder
+
+
+def test_whom_the_weights_to_begin_from_saw_cannot_be_held_out(index: Index, tmp_path: Path) -> None:
+    first = write_groups(tmp_path / "first", trained=["p01", "p02", "elsewhere"], monitored=["p03"], held_out=["p00"])
+    with pytest.raises(ConfigError, match=r"init.file: .*trained on 2 of the 3 groups .*held out \(p01, p02\)"):
+        groups_for(index, from_weights(first), ["p00", "p01", "p02"])
+    second = groups_for(index, from_weights(first), ["p00", "p03"])
+    assert second.held_out == ("p00", "p03")
+    assert second.seen_before == ("elsewhere", "p01", "p02")
+    # And so on: what was seen two trainings ago is not forgotten.
+    (tmp_path / "second").mkdir()
+    (tmp_path / "second" / "groups.json").write_text(replace(second, trained=("p04",), monitored=("p02",)).as_text())
+    with pytest.raises(ConfigError, match=r"trained on 1 of the 2 groups .*held out \(p02\)"):
+        groups_for(index, from_weights(tmp_path / "second"), ["p00", "p02"])
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_nobody_counts_as_held_out_from_weights_of_which_nobody_knows_whom_they_saw(
+    index: Index, tmp_path: Path, caplog: pytest.LogCaptureFixture, there: bool
+) -> None:
+    """Also if it is told of one training, but not of the one before."""
+    before = tmp_path / "before"
+    if there:
+        write_groups(before, trained=["p01"], seen_before=None)
+    else:
+        before.mkdir()
+    save_weights(ENTRIES["gml-s"].build(recipe().net.options), before / "weights.safetensors")
+    made = from_weights(before)
+    groups = groups_for(index, made, ["p00"])
+    assert (groups.held_out, groups.seen_before) == ((), None)
+    assert "p00" not in groups.trained + groups.monitored
+    (tmp_path / "out").mkdir()
+    Training(made, index, tmp_path / "out", groups, ALONE).run(after(1))
+    assert f"nobody knows whom {before / 'weights.safetensors'} was trained on" in caplog.text
+    assert begun(tmp_path / "out") == (made, groups)
+    if there:
+        with pytest.raises(ConfigError, match="trained on 1 of the 1 groups"):
+            groups_for(index, made, ["p01"])
+
+
+def test_damaged_groups_beside_the_weights_are_refused(index: Index, tmp_path: Path) -> None:
+    before = write_groups(tmp_path / "before", trained="p01")
+    with pytest.raises(
+        ConfigError, match=r'init.file: .*groups.json does not say .*trained: must be a list, not "p01"'
+    ):
+        groups_for(index, from_weights(before), ["p00"])
 
 
 def test_genuine_twins_can_be_a_stage(index: Index, tmp_path: Path) -> None:
