@@ -29,6 +29,8 @@ Label = Literal["real", "fake"]
 
 RAW = "raw"
 """The condition of footage as it is."""
+ROUNDED_S = 1e-5
+"""More than what one moment judges can be off by: times are kept to the microsecond."""
 WINDOWS_NEEDED = 2
 """Windows' worth of usable media time that a face needs before it can have a verdict at all; less is no track."""
 
@@ -418,7 +420,7 @@ def _read_file(path: Path, data: bytes) -> Part:
     if "header" not in first:
         raise TraceError(str(path), "line 1", "is no header of traces")
     header = build(Header, first["header"], _refuse(path, 1))
-    traces = tuple(_read_trace(path, number, line) for number, line in enumerate(lines[1:], start=2))
+    traces = tuple(_read_trace(path, number, line, header.clip) for number, line in enumerate(lines[1:], start=2))
     seen: dict[tuple[str, str], int] = {}
     for number, trace in enumerate(traces, start=2):
         before = seen.setdefault((trace.condition, trace.key), number)
@@ -441,7 +443,7 @@ def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
     return found
 
 
-def _read_trace(path: Path, number: int, line: bytes) -> Trace:
+def _read_trace(path: Path, number: int, line: bytes, clip: ClipConfig) -> Trace:
     """Everything is checked as strictly as a manifest is; only the moments, which are many, by hand."""
     refuse = _refuse(path, number)
     fields = _object(path, number, line)
@@ -455,10 +457,26 @@ def _read_trace(path: Path, number: int, line: bytes) -> Trace:
         moments = tuple(_moments(face.get("moments"), partial(_inside, refuse, f"{where}.moments")))
         places = tuple(_places(face.get("places"), partial(_inside, refuse, f"{where}.places")))
         made = build(FaceTrace, {**face, "moments": [], "places": []}, inside)
+        _check_usable(clip, made.usable_seconds, [moments], inside)
+        if moments and made.quality is None:
+            raise inside("quality", "is missing, though it has moments")
         faces.append(dataclasses.replace(made, moments=moments, places=places))
     if not isinstance(given, list):
         raise refuse("faces", "must be a list")
-    return dataclasses.replace(build(Trace, {**fields, "faces": []}, refuse), faces=tuple(faces))
+    trace = build(Trace, {**fields, "faces": []}, refuse)
+    for name in ("seconds", "fps", "width", "height"):
+        if getattr(trace, name) < 0:
+            raise refuse(name, f"must be at least 0, not {getattr(trace, name):g}")
+    _check_usable(clip, trace.usable_seconds, [face.moments for face in faces], refuse)
+    return dataclasses.replace(trace, faces=tuple(faces))
+
+
+def _check_usable(clip: ClipConfig, told_s: float, faces: Sequence[Sequence[Moment]], refuse: Refuse) -> None:
+    """What is measured trusts that a face with usable seconds has usable moments."""
+    judged_s = usable_spans(clip, faces)
+    usable = sum(one.usable for moments in faces for one in moments)
+    if abs(told_s - judged_s) > ROUNDED_S * (1 + usable):
+        raise refuse("usable_seconds", f"is {told_s:g}, and its usable moments judge {judged_s:g}")
 
 
 def _inside(refuse: Refuse, outer: str, where: str, problem: str) -> TraceError:
@@ -490,10 +508,13 @@ def _rows(rows: Any, length: int, refuse: Refuse) -> Iterator[list[float]]:
     if not isinstance(rows, list):
         raise refuse("", "must be a list")
     for i, row in enumerate(rows):
-        if (
-            not isinstance(row, list)
-            or len(row) != length
-            or not all(type(x) in (int, float) and isfinite(x) for x in row)
-        ):
+        if not isinstance(row, list) or len(row) != length or not all(_is_number(x) for x in row):
             raise refuse(str(i), f"must be {length} finite numbers")
         yield [float(x) for x in row]
+
+
+def _is_number(x: Any) -> bool:
+    try:
+        return type(x) in (int, float) and isfinite(x)
+    except OverflowError:  # a whole number beyond all floats
+        return False

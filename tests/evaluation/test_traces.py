@@ -80,6 +80,12 @@ def test_place_that_cannot_be_written_is_a_sink_error(tmp_path: Path) -> None:
         ({"seconds": None}, "line 2, seconds: must be a number"),
         ({"faces": {}}, "line 2, faces: must be a list"),
         ({"faces": [3]}, r"line 2, faces\.0: must be an object"),
+        ({"fps": -1}, "line 2, fps: must be at least 0, not -1"),
+        ({"seconds": -5}, "line 2, seconds: must be at least 0, not -5"),
+        ({"width": -1}, "line 2, width: must be at least 0, not -1"),
+        ({"usable_seconds": 1e308}, r"line 2, usable_seconds: is 1e\+308, and its usable moments judge 0\.64"),
+        ({"usable_seconds": 0.65}, r"line 2, usable_seconds: is 0\.65, and its usable moments judge 0\.64"),
+        ({"faces": []}, r"line 2, usable_seconds: is 0\.64, and its usable moments judge 0"),
     ],
 )
 def test_line_that_is_no_trace_is_named(tmp_path: Path, change: dict[str, object], told: str) -> None:
@@ -96,6 +102,10 @@ def test_line_that_is_no_trace_is_named(tmp_path: Path, change: dict[str, object
         ({"moments": [[2, 1, 0.5, 1]]}, "must begin before it ends"),
         ({"moments": [[0, 2, 0.5, 1], [0, 1, 0.5, 1]]}, r"moments\.1: must begin before it ends, and end no earlier"),
         ({"moments": None}, r"faces\.0\.moments: must be a list"),
+        ({"moments": [[0, 10**400, 0.5, 1]]}, r"moments\.0: must be 4 finite numbers"),
+        ({"moments": [], "usable_seconds": 100}, r"faces\.0\.usable_seconds: is 100, and its usable moments judge 0"),
+        ({"moments": [[0.08, 0.64, 0.1, 0]]}, r"faces\.0\.usable_seconds: is 0\.64, and its usable moments judge 0"),
+        ({"quality": None}, r"faces\.0\.quality: is missing, though it has moments"),
         ({"places": [[1]]}, r"faces\.0\.places\.0: must be 5"),
         ({"face_id": "x"}, r"faces\.0\.face_id: must be a whole number"),
     ],
