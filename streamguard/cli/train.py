@@ -100,7 +100,10 @@ def run(args: argparse.Namespace) -> int:
     auc = outcome.monitored.get("auc", math.nan)
     print(f"wrote {args.out / 'weights.safetensors'}: {outcome.step} steps in {outcome.seconds / 60:.1f} minutes")
     if math.isfinite(auc):
-        print(f"AUC of pseudo-fakes of people who were not trained on: {auc:.3f} (no measure of a detector)")
+        # The weights that it began from may have been trained on them.
+        fresh = groups.seen_before is not None and not set(groups.monitored) & set(groups.seen_before)
+        whose = "people who were not trained on" if fresh else "people who were not trained on in this training"
+        print(f"AUC of pseudo-fakes of {whose}: {auc:.3f} (no measure of a detector)")
     print("\nNext:")
     print(f"  {_bundle_command(args.out)}")
     return 0

@@ -100,6 +100,23 @@ def test_weights_that_saw_who_shall_be_held_out_are_refused_before_anything_is_w
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("known", "whose"), [(True, "not trained on:"), (False, "not trained on in this training:")])
+def test_training_that_begins_from_weights_says_whom_it_knows_of(
+    train: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str], known: bool, whose: str
+) -> None:
+    assert train("--steps", "1", "--held-out", "1/4") == 0
+    before = (tmp_path / "out").rename(tmp_path / "before")
+    if not known:
+        (before / "groups.json").unlink()
+    capsys.readouterr()
+    given = ["--set", "init.kind=weights", "--set", f"init.file={before / 'weights.safetensors'}"]
+    assert train("--steps", "1", "--held-out", "1/4", *given) == 0
+    told = capsys.readouterr()
+    assert f"AUC of pseudo-fakes of people who were {whose}" in told.out
+    assert ("nobody counts as held out" in told.err) is not known
+    assert ("2 held out" in told.err) is known
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_ends_with_a_checkpoint_that_is_gone_on_from(
     train: Train,
