@@ -155,10 +155,15 @@ class _Worker:
 def _begin_worker(index: Index, settings: Settings, hang_up: Event) -> None:
     _Worker.index, _Worker.settings = index, settings
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes, and is for the one that started us
+    exit_with_parent()
+    threading.Thread(target=_exit_after, args=(hang_up.wait,), daemon=True).start()
+
+
+def exit_with_parent() -> None:
+    """A process of a pool whose parent was killed would wait for work for ever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
-    for end in (parent.join, hang_up.wait):
-        threading.Thread(target=_exit_after, args=(end,), daemon=True).start()
+    threading.Thread(target=_exit_after, args=(parent.join,), daemon=True).start()
 
 
 def _exit_after(end: Callable[[], object]) -> None:

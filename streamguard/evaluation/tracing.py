@@ -20,6 +20,7 @@ from pathlib import Path
 from ..bundle import Bundle, open_bundle
 from ..config import EngineConfig
 from ..data.index import Footage, Index
+from ..data.prepare import exit_with_parent
 from ..engine.engine import Engine
 from ..errors import ConfigError, PictureError, SourceError, TraceError
 from .conditions import Facts, facts_of, leaves_alone, needs_facts, open_under
@@ -331,6 +332,7 @@ def _set_up(plan: Plan) -> None:
     """Once in each worker process; it ends with it. Ctrl-C, which all of them hear, is for the first to act on."""
     global _tools
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    exit_with_parent()
     _tools = _Tools(plan).__enter__()
 
 

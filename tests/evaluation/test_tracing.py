@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -23,6 +30,8 @@ from tests.clips import write_video
 from tests.data.made import footage
 from tests.evaluation import made
 from tests.evaluation.videos import scene
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 def plan(index: Index, *conditions: str, **fields: object) -> Plan:
@@ -167,6 +176,39 @@ def test_several_processes_make_the_same_traces(portraits: Index, tmp_path: Path
         several.append(file)
     one, two = (sorted(file.traces, key=lambda trace: trace.key) for file in several)
     assert one == two
+
+
+class NoTools:
+    def __init__(self, plan: Plan) -> None:
+        pass
+
+    def __enter__(self) -> None:
+        pass
+
+
+def worker_at_work(ready: Event) -> None:
+    tracing._Tools = NoTools  # type: ignore[assignment, misc]  # its engines are of no account here
+    tracing._set_up(None)  # type: ignore[arg-type]
+    ready.set()
+    time.sleep(20)
+    sys.stdout.write("outlived\n")
+
+
+def killed_parent() -> None:
+    """Run in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    context.Process(target=worker_at_work, args=(ready,)).start()
+    assert ready.wait(120)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_processes_end_with_the_one_that_started_them() -> None:
+    """Or they keep memory and engines until somebody finds them."""
+    code = f"from {__name__} import killed_parent; killed_parent()"
+    # Its output ends when the last process that holds it does.
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"")
 
 
 # What is written above them.
