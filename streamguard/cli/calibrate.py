@@ -196,10 +196,11 @@ def _calibrate(args: argparse.Namespace, bundle: Bundle, settings: Settings) -> 
         print(printable(line))
     if args.report is not None:
         from ..evaluation.calibration_chart import calibration_svg
+        from ..sinks.sink import write_text
 
         drawing = calibration_svg(list(found.values()))
         page = f"<!DOCTYPE html>\n<meta charset=utf-8>\n<title>Calibration</title>\n{drawing}"
-        _write(args.report, drawing if args.report.suffix.lower() == ".svg" else page)
+        write_text(args.report, drawing if args.report.suffix.lower() == ".svg" else page)
         print(f"picture: {printable(str(args.report))}")
     if args.evaluation is not None:
         for material, one in zip(some, found.values(), strict=True):
@@ -241,26 +242,16 @@ def _fitted(bundle: Bundle, material: Material, settings: Settings) -> Calibrate
 def _evaluate(material: Material, found: Calibrated, out: Path) -> None:
     from ..evaluation.evaluate import measure_cross_fitted
     from ..evaluation.report import write_report
+    from ..sinks.sink import write_text
 
     groups = {trace.group for trace in material.traces.traces}
     words = f"cross-fitted: each group by one that was fitted without it. {found.calibration.fitted_on}"
     evaluation = measure_cross_fitted(material.traces, found.cross_fitted(groups), words)
-    _write(out / "evaluation.json", evaluation.to_json())
+    write_text(out / "evaluation.json", evaluation.to_json())
     write_report(
         out / "report.html", evaluation, material.traces, title=f"{', '.join(evaluation.bundles)}, cross-fitted"
     )
     print(f"numbers: {printable(str(out / 'evaluation.json'))}\nreport:  {printable(str(out / 'report.html'))}")
-
-
-def _write(path: Path, text: str) -> None:
-    from ..sinks.sink import part_path, put_in_place, sink_error
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part_path(path).write_text(text, encoding="utf-8")
-        put_in_place(part_path(path), path)
-    except OSError as exc:
-        raise sink_error(str(path), exc) from exc
 
 
 # In words.

@@ -255,9 +255,10 @@ def _tell_measured(
 ) -> None:
     from ..evaluation.evaluate import measure
     from ..evaluation.report import write_report
+    from ..sinks.sink import write_text
 
     evaluation = measure(traces, calibration, scoring=scoring_config(args))
-    _write(out / "evaluation.json", evaluation.to_json())
+    write_text(out / "evaluation.json", evaluation.to_json())
     pictures = {} if index is None or args.no_pictures else _pictures(evaluation, traces, index)
     title = f"{', '.join(evaluation.bundles)} on {index.folder.name if index else 'kept traces'}"
     write_report(out / "report.html", evaluation, traces, title=title, pictures=pictures)
@@ -267,17 +268,6 @@ def _tell_measured(
     print(f"numbers: {printable(str(out / 'evaluation.json'))}")
     warning = " (holds faces of your footage: keep it to yourself)" if pictures else ""
     print(f"report:  {printable(str(out / 'report.html'))}{warning}")
-
-
-def _write(path: Path, text: str) -> None:
-    from ..sinks.sink import part_path, put_in_place, sink_error
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part_path(path).write_text(text, encoding="utf-8")
-        put_in_place(part_path(path), path)
-    except OSError as exc:
-        raise sink_error(str(path), exc) from exc
 
 
 def _pictures(evaluation: Evaluation, traces: TraceSet, index: Index) -> dict[tuple[str, int, int], str]:

@@ -43,6 +43,16 @@ def discard(part: Path, path: Path) -> None:
             part.unlink()
 
 
+def write_text(path: Path, text: str) -> None:
+    """A whole file or none; its folder comes along."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part_path(path).write_text(text, encoding="utf-8")
+        put_in_place(part_path(path), path)
+    except OSError as exc:
+        raise sink_error(str(path), exc) from exc
+
+
 def sink_error(target: str, error: OSError | av.FFmpegError) -> SinkError:
     """The typed error for what the system or FFmpeg said about writing to `target`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
