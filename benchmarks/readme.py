@@ -117,8 +117,9 @@ def comes_along(page: Path) -> dict[str, str]:
         words = (
             f"**The network that comes along** is `{open_bundle().name}`, trained and calibrated on few people. Of "
             f"people left out, it called {told:.0%} of the fakes `LIKELY_FAKE` within 8 s, and {accused:.0%} of the "
-            f"real faces; {left:.0%} of the real ones it left undecided. What it was trained on, what it was measured "
-            f"to find and to miss, and what it must not be used for: [{CARD.name}]({card})."
+            f"real faces; {left:.0%} of the real ones it left undecided (of fp32 and bf16 the worse each time). What "
+            "it was trained on, what it was measured to find and to miss, and what it must not be used for: "
+            f"[{CARD.name}]({card})."
         )
     return {"comes along": textwrap.fill(words, WIDTH, break_long_words=False, break_on_hyphens=False)}
 
@@ -183,7 +184,10 @@ def costs() -> str:
         [
             row("sees", lambda each: "back only (causal)" if each["causal"] else "its whole clip at once"),
             row("crops", lambda each: f"{each['size_px']} px, `{each['recipe']}`"),
-            row("one crop every, one score every", lambda each: f"{each['grid_s']:g} s, {each['hop_s']:g} s"),
+            row(
+                "one crop every, one score every (live by steps: with each crop)",
+                lambda each: f"{each['grid_s']:g} s, {each['hop_s']:g} s",
+            ),
             row("T, crops that a score is of", lambda each: str(each["length"])),
             row("R, crops before them that matter", lambda each: str(each["memory"])),
             row("from its first crop to its last", span),

@@ -167,7 +167,8 @@ def _clip(manifest: Manifest) -> Iterator[str]:
     yield f"{clip.recipe} crops of {clip.size_px} x {clip.size_px} pixels{wide}, one each {1000 * clip.grid_s:g} ms"
     span_s = (clip.memory + clip.length) * clip.grid_s
     yield f"T = {clip.length} crops are judged, R = {clip.memory} before them still matter: {span_s:g} s in all"
-    yield f"a score each {clip.hop_s:g} s"
+    by_steps = "; by steps, with each crop" if "step" in manifest.graphs else ""
+    yield f"a score each {clip.hop_s:g} s{by_steps}"
 
 
 def _answer(manifest: Manifest) -> Iterator[str]:

@@ -169,6 +169,10 @@ def trained(args: argparse.Namespace) -> None:
     _need_packages("`streamguard bundle trained`")
     from streamguard_export.registered import Making, bundle_of_weights
 
+    if not (args.run / RECIPE).is_file():
+        raise ConfigError(
+            "RUN", f"{args.run} is no folder of a training: it has no {RECIPE}. It is the --out of `streamguard train`"
+        )
     recipe = read_recipe(str(args.run / RECIPE))
     file = args.run / (WEIGHTS if args.stage is None else f"stage-{args.stage}.safetensors")
     if not file.is_file():

@@ -164,14 +164,18 @@ class PairMaker:
         stage, where = self._stage, str(index.folder)
         seconds = self._least * Settings().grid_s
         wanted = {
-            "real video": (self.material.real, stage.pseudo * (1 - stage.stills) + stage.alone),
-            "stills": (self.material.stills, stage.pseudo * stage.stills),
-            "fakes with a twin": (self.material.twins, stage.twins),
-            "fakes without a twin": (self.material.alone, stage.alone),
+            "real video": (self.material.real, stage.pseudo * (1 - stage.stills) + stage.alone, "pseudo"),
+            "photographs": (self.material.stills, stage.pseudo * stage.stills, "stills"),
+            "fakes with a twin": (self.material.twins, stage.twins, "twins"),
+            "fakes without a twin": (self.material.alone, stage.alone, "alone"),
         }
-        for what, (there, share) in wanted.items():
+        for what, (there, share, key) in wanted.items():
             if share > 0 and not there:
-                raise DataError(where, f"the recipe wants {what} of {seconds:.2g} s, and these groups have none")
+                lacking = what if what == "photographs" else f"{what} of {seconds:.2g} s"
+                problem = (
+                    f"the recipe wants {lacking}, and these groups have none. Prepare some, or set the share of it"
+                )
+                raise DataError(where, f"{problem} to 0: --set 'stages.*.{key}=0'")
         for still, share in ((False, 1 - stage.stills), (True, stage.stills)):
             if stage.pseudo * share > 0 and not self._possible(still=still):
                 raise ConfigError(

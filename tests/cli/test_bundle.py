@@ -44,7 +44,7 @@ Graphs
 What it looks at
   square crops of 16 x 16 pixels and 2 face scales, one each 80 ms
   T = 3 crops are judged, R = 2 before them still matter: 0.4 s in all
-  a score each 0.24 s
+  a score each 0.24 s; by steps, with each crop
 
 What it answers
   logit: column 0 of 1, a logit; high means fake
