@@ -130,6 +130,8 @@ def test_trained_names_what_a_run_lacks(asked: Asked, tmp_path: Path, capsys: py
     (run / "groups.json").unlink()
     assert main(["bundle", "trained", str(run), "out"]) == 2
     assert "groups.json does not say who was trained on and who was held out (cannot be read" in capsys.readouterr().err
+    assert main(["bundle", "trained", "nowhere", "out"]) == 2
+    assert "nowhere is no folder of a training: it has no recipe.toml" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

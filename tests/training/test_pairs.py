@@ -143,6 +143,8 @@ def test_both_sides_are_degraded_alike(index: Index, length: int) -> None:
 def test_clips_that_are_too_long_for_all_footage_are_refused(index: Index) -> None:
     with pytest.raises(DataError, match=r"wants real video of 8 s, and these groups have none"):
         made(index, 1, "stages.0.length=100")
+    with pytest.raises(DataError, match=r"wants photographs, and these groups have none.*'stages.\*.stills=0'"):
+        made(index, 1, "stages.0.stills=0.5", groups=["p00", "p01"])
 
 
 def test_unknown_kinds_are_refused(index: Index) -> None:
