@@ -14,13 +14,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from common import save
+from common import RESULTS, save
 
 from streamguard.evaluation.evaluate import measure
 from streamguard.evaluation.traces import read_traces
 
-ROOT = Path(__file__).resolve().parent.parent
-SHIPPED = ROOT / "benchmarks" / "results" / "default_evaluation.json"
+SHIPPED = RESULTS / "default_evaluation.json"
 PRECISION = "bf16"
 FOLDS = 3
 

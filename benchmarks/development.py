@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import command, save
+from common import ROOT, command, save
 from safetensors.torch import load_file
 
 from streamguard.data.index import Index
@@ -28,7 +28,6 @@ from streamguard.training.batches import Batch
 from streamguard.training.monitor import logits_of, monitor_batches, monitor_pairs
 from streamguard.training.recipe import read_recipe
 
-ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / "export" / "recipes" / "reduced.toml"
 VARIANTS: dict[str, tuple[str, ...]] = {
     "GML-S": (),

@@ -21,8 +21,6 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "model_card.md"
 TEXT = ROOT / "docs" / "model_card.in.md"
 """What people wrote: between the lines `<!-- NAME -->` tables go."""
-PRECISION = "bf16"
-NOT_YET = "Not measured yet."
 SHIPPED = "shipped (other budget)"
 WORDS = {
     "reencode-as-fake": "real video encoded as fakes are",
@@ -46,10 +44,9 @@ def page() -> str:
 
 def blocks() -> dict[str, str]:
     data, chosen, other = (read(f"default_{name}") for name in ("data", "evaluation", "other"))
-    known = (RESULTS / "development.json").exists()
-    variants = read("development")["results"] if known else None
-    conditions = read("default_conditions")["results"] if (RESULTS / "default_conditions.json").exists() else None
-    again = read("default_again")["results"] if (RESULTS / "default_again.json").exists() else None
+    variants, conditions, again = (
+        read(name)["results"] for name in ("development", "default_conditions", "default_again")
+    )
     return {
         "bundle": about_bundle(data),
         "data": data_table(data["footage"]),
@@ -57,11 +54,11 @@ def blocks() -> dict[str, str]:
         "versions": versions_table(data["version"], chosen, other),
         "verdicts": verdicts_table(chosen),
         "probabilities": probabilities_table(chosen),
-        "again": again_table(again) if again else NOT_YET,
-        "shortcuts": shortcuts_table(conditions["shortcuts"]) if conditions else NOT_YET,
-        "robustness": robustness_table(conditions["robustness"]) if conditions else NOT_YET,
-        "development": development_table(variants, chosen) if variants else NOT_YET,
-        "development-methods": development_methods_table(variants, chosen) if variants else NOT_YET,
+        "again": again_table(again),
+        "shortcuts": shortcuts_table(conditions["shortcuts"]),
+        "robustness": robustness_table(conditions["robustness"]),
+        "development": development_table(variants, chosen),
+        "development-methods": development_methods_table(variants, chosen),
     }
 
 

@@ -267,7 +267,7 @@ class _Account:
 
     def _row(self, kind: tuple[str, str], some: Sequence[Footage]) -> tuple[str, ...]:
         done = [one for footage in some if (one := self.done[footage.key]) is not None]
-        tracks = sum(not found.untouched for one in done for found in one.tracks)
+        tracks = sum(len(one.kept) for one in done)
         return (
             *kind,
             str(len(some)),

@@ -103,9 +103,14 @@ class Done:
         write_whole(folder / "done.json", json.dumps(asdict(self), indent=1, ensure_ascii=False).encode())
 
     @property
+    def kept(self) -> tuple[Found, ...]:
+        """The faces for which the footage's label holds: one that nobody touched, in a fake of somebody else, is no
+        fake, nor is it real footage as its camera gave it."""
+        return tuple(found for found in self.tracks if not found.untouched)
+
+    @property
     def kept_s(self) -> float:
-        """Time of the faces for which the footage's label holds."""
-        return sum(found.seconds for found in self.tracks if not found.untouched)
+        return sum(found.seconds for found in self.kept)
 
 
 class Track:
@@ -399,6 +404,5 @@ def open_tracks(folder: Path) -> Iterator[Track]:
     """The tracks of one footage for which its label holds, in order of appearance; none where it was not prepared, or
     could not be read."""
     done = Done.open(folder)
-    for found in done.tracks if done is not None else ():
-        if not found.untouched:
-            yield Track.open(folder / found.name)
+    for found in done.kept if done is not None else ():
+        yield Track.open(folder / found.name)

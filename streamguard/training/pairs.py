@@ -93,7 +93,7 @@ def material_of(index: Index, groups: Iterable[str]) -> Material:
         folder = index.tracks_folder(footage)
         done = Done.open(folder)
         prepared = prepared or done is not None
-        for place in _places(footage, folder, done.tracks if done is not None else ()):
+        for place in _places(footage, folder, done.kept if done is not None else ()):
             if footage.label == "fake":
                 kinds["twins" if footage.twin else "alone"][footage.group].append(place)
             else:
@@ -107,12 +107,7 @@ def material_of(index: Index, groups: Iterable[str]) -> Material:
 
 
 def _places(footage: Footage, folder: Path, tracks: Sequence[Found]) -> Iterable[Place]:
-    """Without faces of a fake that nobody touched: they are no fakes, nor real footage as its camera gave it."""
-    return (
-        Place(footage=footage, folder=folder / track.name, patches=track.patches)
-        for track in tracks
-        if not track.untouched
-    )
+    return (Place(footage=footage, folder=folder / track.name, patches=track.patches) for track in tracks)
 
 
 class PairMaker:

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..data.index import Footage, Index
-from ..data.tracks import Done, Settings, Track
+from ..data.tracks import Settings, Track, open_tracks
 from ..errors import DataError
 from ..nets.gml_s import GmlS
 from ..nets.past import Past
@@ -60,12 +60,8 @@ def rows_of(net: GmlS, head: TextureHead, index: Index, groups: Iterable[str], r
     for footage in index.of_groups(groups):
         if footage.still:
             continue
-        folder = index.tracks_folder(footage)
-        done = Done.open(folder)
-        for found in () if done is None else done.tracks:
-            if found.untouched:  # no fake, whatever its footage is called
-                continue
-            crops = _crops(Track.open(folder / found.name), recipe)
+        for track in open_tracks(index.tracks_folder(footage)):
+            crops = _crops(track, recipe)
             if crops is not None:
                 footages.append(footage)
                 numbers.append(torch.stack([_numbers(net, head, some) for some in (crops, _sharpened(crops))]))
